@@ -1,0 +1,43 @@
+//! Which bus, and the connection to it.
+
+use zbus::Connection;
+use zbus::connection::Builder;
+
+use crate::error::{Error, Result};
+
+/// The bus on which the service is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum BusChoice {
+    /// The system bus; DBUS_SYSTEM_BUS_ADDRESS is honoured.
+    #[default]
+    System,
+    /// The user's session bus, for a service started with `mifd --session`.
+    Session,
+    /// The bus at this D-Bus address, such as `unix:path=/run/example/bus`.
+    Address(String),
+}
+
+impl std::fmt::Display for BusChoice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System => write!(formatter, "the system bus"),
+            Self::Session => write!(formatter, "the session bus"),
+            Self::Address(address) => write!(formatter, "the bus at {address}"),
+        }
+    }
+}
+
+/// Opens a connection to the bus. It tells nothing about whether the service is there.
+///
+/// Has to be called inside a tokio runtime, which then drives the connection.
+///
+/// # Errors
+/// [`Error::BusUnreachable`], which names the bus.
+pub async fn connect(bus: &BusChoice) -> Result<Connection> {
+    let builder = match bus {
+        BusChoice::System => Builder::system(),
+        BusChoice::Session => Builder::session(),
+        BusChoice::Address(address) => Builder::address(address.as_str()),
+    };
+    builder.build().await.map_err(|source| Error::BusUnreachable { bus: bus.to_string(), source })
+}

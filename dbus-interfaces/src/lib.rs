@@ -1,0 +1,67 @@
+//! Client library for `org.ietf.Mif1`, the D-Bus binding of draft-ietf-mif-api-extension-00.
+//!
+//! A machine on several networks is in several provisioning domains (PvDs): each has its own addresses,
+//! routers and DNS servers. This library shows them, translates a name in one of them, and gets a
+//! connected socket that stays in it.
+//!
+//! Two ways in:
+//! - [`State::read`]: everything there is now, in one call. [`translate_name`] and [`connect_to_address`]
+//!   do one thing in one PvD and return its result. The proxies in [`proxy`] are the members of the
+//!   contract one to one.
+//! - [`Subscriber`]: the draft's messages as they come: interfaces, PvDs, their configuration elements and
+//!   addresses, names translated, connections made.
+//!
+//! The contract itself, with every unit, error and ordering rule, is in the XML files beside this crate
+//! ([`introspection`] has their text).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), mif::Error> {
+//! let connection = mif::connect(&mif::BusChoice::System).await?;
+//! let state = mif::State::read(&connection).await?;
+//! for pvd in state.pvds.values() {
+//!     let answer =
+//!         mif::translate_name(&connection, &pvd.path, "www.example.org", &mif::TranslateOptions::default()).await;
+//!     match answer {
+//!         Ok(translation) => drop(translation.answers),
+//!         Err(error) => drop(error.to_string()),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The connection has to be made, and everything here called, inside a tokio runtime.
+
+mod bus;
+mod error;
+mod message;
+pub mod names;
+pub mod proxy;
+mod request;
+mod state;
+mod subscriber;
+pub mod wire;
+
+pub use bus::{BusChoice, connect};
+pub use error::{Error, ErrorKind, Result};
+pub use message::{ClosedReason, Message};
+pub use request::{
+    Answer, ConnectRequest, Connected, Protocol, TranslateOptions, Translation, connect_to_address,
+    translate_name,
+};
+pub use state::{Interface, ProvisioningDomain, State};
+pub use subscriber::{Messages, Subscriber};
+
+/// The contract as introspection XML: what `Introspect` of the service answers, with documentation.
+pub mod introspection {
+    /// `org.ietf.Mif1.Manager`
+    pub const MANAGER: &str = include_str!("../org.ietf.Mif1.Manager.xml");
+    /// `org.ietf.Mif1.Interface`
+    pub const INTERFACE: &str = include_str!("../org.ietf.Mif1.Interface.xml");
+    /// `org.ietf.Mif1.ProvisioningDomain`
+    pub const PROVISIONING_DOMAIN: &str = include_str!("../org.ietf.Mif1.ProvisioningDomain.xml");
+    /// `org.ietf.Mif1.Subscriber`
+    pub const SUBSCRIBER: &str = include_str!("../org.ietf.Mif1.Subscriber.xml");
+    /// All four.
+    pub const ALL: [&str; 4] = [MANAGER, INTERFACE, PROVISIONING_DOMAIN, SUBSCRIBER];
+}

@@ -1,0 +1,347 @@
+//! Configuration elements and the configuration data that each of them gave (the draft, 3.5.10 and 3.5.15).
+
+use crate::BootTime;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Where a piece of configuration came from: the draft's Configuration Element Type (3.5.10).
+///
+/// The order is the one in which `any` joins lists: additional information first, static last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Element {
+    /// The JSON object of RFC 8801 section 4.
+    AdditionalInformation,
+    /// Router Advertisements (RFC 4861).
+    Ra,
+    /// DHCPv6 (RFC 8415).
+    Dhcpv6,
+    /// DHCPv4 (RFC 2131).
+    Dhcpv4,
+    /// A tunnel's own configuration.
+    Vpn,
+    /// Configured by hand.
+    Static,
+    /// 169.254/16 (RFC 3927).
+    LinkLocal,
+}
+
+impl Element {
+    /// All elements, in the order in which `any` joins their lists.
+    pub const ALL: [Self; 7] = [
+        Self::AdditionalInformation,
+        Self::Ra,
+        Self::Dhcpv6,
+        Self::Dhcpv4,
+        Self::Vpn,
+        Self::Static,
+        Self::LinkLocal,
+    ];
+
+    /// The word of the D-Bus contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AdditionalInformation => "additional-information",
+            Self::Ra => "ra",
+            Self::Dhcpv6 => "dhcpv6",
+            Self::Dhcpv4 => "dhcpv4",
+            Self::Vpn => "vpn",
+            Self::Static => "static",
+            Self::LinkLocal => "link-local",
+        }
+    }
+
+    /// The element that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|element| element.word() == word)
+    }
+}
+
+/// An address prefix. The address has no bits set beyond `length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Prefix {
+    /// The prefix's address, host bits zero.
+    pub address: IpAddr,
+    /// Number of leading bits that count.
+    pub length: u8,
+}
+
+impl Prefix {
+    /// The whole address space of a family: the destination of a default route.
+    pub const fn default_route(family: AddressFamily) -> Self {
+        match family {
+            AddressFamily::Ipv4 => Self { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), length: 0 },
+            AddressFamily::Ipv6 => Self { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), length: 0 },
+        }
+    }
+
+    /// The prefix of `length` bits that covers `address`; a length beyond the family's is cut to it.
+    pub fn covering(address: IpAddr, length: u8) -> Self {
+        match address {
+            IpAddr::V4(v4) => {
+                let length = length.min(32);
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                Self { address: IpAddr::V4((u32::from(v4) & mask).into()), length }
+            }
+            IpAddr::V6(v6) => {
+                let length = length.min(128);
+                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+                Self { address: IpAddr::V6((u128::from(v6) & mask).into()), length }
+            }
+        }
+    }
+
+    /// Whether `address` lies in this prefix.
+    pub fn covers(&self, address: IpAddr) -> bool {
+        AddressFamily::of(address) == AddressFamily::of(self.address)
+            && Self::covering(address, self.length).address == self.address
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.length)
+    }
+}
+
+/// The family of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressFamily {
+    /// Internet Protocol version 4.
+    Ipv4,
+    /// Internet Protocol version 6.
+    Ipv6,
+}
+
+impl AddressFamily {
+    /// The family of `address`.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
+/// Router and route preference (RFC 4191 2.1); the reserved value reads as medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// 11 on the wire.
+    Low,
+    /// 00 on the wire, and what everything that has no preference counts as.
+    #[default]
+    Medium,
+    /// 01 on the wire.
+    High,
+}
+
+impl Preference {
+    /// The word of the D-Bus contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What a route says of its destination besides where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteKey {
+    /// Where the route leads to; `::/0` and `0.0.0.0/0` are default routes.
+    pub destination: Prefix,
+    /// The router; `None` means on-link.
+    pub gateway: Option<IpAddr>,
+}
+
+/// Preference and deadline of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteData {
+    /// RFC 4191 preference.
+    pub preference: Preference,
+    /// When the route ends.
+    pub valid_until: BootTime,
+}
+
+/// What a Prefix Information Option says (RFC 4861 4.6.2), with deadlines instead of lifetimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixData {
+    /// Flag L: addresses in this prefix are on the link.
+    pub on_link: bool,
+    /// Flag A: hosts make addresses in it themselves (RFC 4862).
+    pub autonomous: bool,
+    /// Addresses made from it are deprecated from then on.
+    pub preferred_until: BootTime,
+    /// The prefix ends then.
+    pub valid_until: BootTime,
+}
+
+/// Configuration data, one field an identifier of the D-Bus contract. Empty lists and `None` mean "no value".
+///
+/// All text in here is escaped already ([`crate::text::escape`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Configuration {
+    /// `dns-servers`, in the order to ask them.
+    pub dns_servers: Vec<IpAddr>,
+    /// `search-domains`, in the order to try them, no final dot.
+    pub search_domains: Vec<String>,
+    /// `domain-name` (DHCPv4 option 15).
+    pub domain_name: Option<String>,
+    /// `routers` that lead everywhere, best first.
+    pub routers: Vec<IpAddr>,
+    /// `routes`, default routes included.
+    pub routes: BTreeMap<RouteKey, RouteData>,
+    /// `prefixes`.
+    pub prefixes: BTreeMap<Prefix, PrefixData>,
+    /// `mtu` in bytes.
+    pub mtu: Option<u32>,
+    /// `ntp-servers`: addresses or names.
+    pub ntp_servers: Vec<String>,
+    /// `nis-servers`.
+    pub nis_servers: Vec<IpAddr>,
+    /// `nis-domain`.
+    pub nis_domain: Option<String>,
+    /// `captive-portal`: the URI of RFC 8910.
+    pub captive_portal: Option<String>,
+    /// `server-identifier` of the DHCP server.
+    pub server_identifier: Option<String>,
+    /// `lease-expires`.
+    pub lease_expires: Option<BootTime>,
+}
+
+impl Configuration {
+    /// Whether the two hold the same values, times left out of account.
+    ///
+    /// A refreshed lifetime is no news to anybody: revisions and announcements follow this comparison.
+    pub fn same_but_times(&self, other: &Self) -> bool {
+        let routes = |configuration: &Self| -> Vec<(RouteKey, Preference)> {
+            configuration.routes.iter().map(|(key, data)| (*key, data.preference)).collect()
+        };
+        let prefixes = |configuration: &Self| -> Vec<(Prefix, bool, bool)> {
+            let flags = |(prefix, data): (&Prefix, &PrefixData)| (*prefix, data.on_link, data.autonomous);
+            configuration.prefixes.iter().map(flags).collect()
+        };
+        // Destructured so that a new field cannot be forgotten here.
+        let Self {
+            dns_servers,
+            search_domains,
+            domain_name,
+            routers,
+            routes: _,
+            prefixes: _,
+            mtu,
+            ntp_servers,
+            nis_servers,
+            nis_domain,
+            captive_portal,
+            server_identifier,
+            lease_expires,
+        } = self;
+        *dns_servers == other.dns_servers
+            && *search_domains == other.search_domains
+            && *domain_name == other.domain_name
+            && *routers == other.routers
+            && routes(self) == routes(other)
+            && prefixes(self) == prefixes(other)
+            && *mtu == other.mtu
+            && *ntp_servers == other.ntp_servers
+            && *nis_servers == other.nis_servers
+            && *nis_domain == other.nis_domain
+            && *captive_portal == other.captive_portal
+            && *server_identifier == other.server_identifier
+            && lease_expires.is_some() == other.lease_expires.is_some()
+    }
+
+    /// Adds what a later element gave: lists are joined without repeats, other values kept when they are set.
+    pub fn join(&mut self, later: &Self) {
+        extend_without_repeats(&mut self.dns_servers, &later.dns_servers);
+        extend_without_repeats(&mut self.search_domains, &later.search_domains);
+        extend_without_repeats(&mut self.routers, &later.routers);
+        extend_without_repeats(&mut self.ntp_servers, &later.ntp_servers);
+        extend_without_repeats(&mut self.nis_servers, &later.nis_servers);
+        for (key, data) in &later.routes {
+            self.routes.entry(*key).or_insert(*data);
+        }
+        for (prefix, data) in &later.prefixes {
+            self.prefixes.entry(*prefix).or_insert(*data);
+        }
+        keep_first(&mut self.domain_name, &later.domain_name);
+        keep_first(&mut self.mtu, &later.mtu);
+        keep_first(&mut self.nis_domain, &later.nis_domain);
+        keep_first(&mut self.captive_portal, &later.captive_portal);
+        keep_first(&mut self.server_identifier, &later.server_identifier);
+        keep_first(&mut self.lease_expires, &later.lease_expires);
+    }
+}
+
+fn extend_without_repeats<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
+    for item in more {
+        if !list.contains(item) {
+            list.push(item.clone());
+        }
+    }
+}
+
+fn keep_first<T: Clone>(value: &mut Option<T>, later: &Option<T>) {
+    if value.is_none() {
+        value.clone_from(later);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_elements_agree() {
+        for element in Element::ALL {
+            assert_eq!(Element::from_word(element.word()), Some(element));
+        }
+        assert_eq!(Element::from_word("any"), None);
+    }
+
+    #[test]
+    fn a_prefix_covers_bit_by_bit() {
+        let prefix = Prefix::covering("2001:db8:1::5".parse().unwrap(), 48);
+        assert_eq!(prefix.to_string(), "2001:db8:1::/48");
+        assert!(prefix.covers("2001:db8:1:ffff::1".parse().unwrap()));
+        // "2001:db8:1" is a textual prefix of this one, and covers none of it.
+        assert!(!prefix.covers("2001:db8:10::1".parse().unwrap()));
+        assert!(!prefix.covers("192.0.2.1".parse().unwrap()));
+        assert!(Prefix::default_route(AddressFamily::Ipv4).covers("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn join_keeps_order_and_first_values() {
+        let dns = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut first =
+            Configuration { dns_servers: vec![dns("192.0.2.1")], mtu: Some(1400), ..Default::default() };
+        let later = Configuration {
+            dns_servers: vec![dns("192.0.2.2"), dns("192.0.2.1")],
+            mtu: Some(1500),
+            domain_name: Some("example.test".into()),
+            ..Default::default()
+        };
+        first.join(&later);
+        assert_eq!(first.dns_servers, [dns("192.0.2.1"), dns("192.0.2.2")]);
+        assert_eq!(first.mtu, Some(1400));
+        assert_eq!(first.domain_name.as_deref(), Some("example.test"));
+    }
+
+    #[test]
+    fn a_refreshed_lifetime_is_no_difference() {
+        let at = |valid_until| {
+            let data = RouteData { preference: Preference::Medium, valid_until };
+            let key = RouteKey { destination: Prefix::default_route(AddressFamily::Ipv6), gateway: None };
+            Configuration { routes: BTreeMap::from([(key, data)]), ..Default::default() }
+        };
+        assert!(at(BootTime::from_micros(1)).same_but_times(&at(BootTime::FOREVER)));
+        assert!(!at(BootTime::FOREVER).same_but_times(&Configuration::default()));
+    }
+}

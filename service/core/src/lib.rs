@@ -1,0 +1,20 @@
+//! The pure core of mif: network facts go in, provisioning domains and announcements come out.
+//!
+//! Nothing here reads a socket, a file or a clock: the time is an argument ([`BootTime`]), input is an
+//! [`event::Event`], output is a [`engine::Batch`]. The same events give the same outputs, always.
+//!
+//! ```text
+//! Event -> Facts -> assemble -> diff -> Snapshot + Changes -> subscription (one machine per subscriber)
+//! ```
+//!
+//! Terms are those of draft-ietf-mif-api-extension-00 ("the draft") and of RFC 7556 and RFC 8801.
+
+pub mod configuration;
+pub mod event;
+pub mod pvd;
+pub mod ra;
+pub mod snapshot;
+pub mod text;
+pub mod time;
+
+pub use time::BootTime;

@@ -1,0 +1,139 @@
+//! The state at one moment, frozen. Cloning one costs nothing; changing one leaves every clone as it was.
+
+use crate::configuration::AddressFamily;
+use crate::event::Ifindex;
+use crate::pvd::{Interface, Pvd, Serial};
+use rpds::RedBlackTreeMapSync;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// All interfaces and provisioning domains of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    interfaces: RedBlackTreeMapSync<Serial, Arc<Interface>>,
+    pvds: RedBlackTreeMapSync<Serial, Arc<Pvd>>,
+    by_ifindex: RedBlackTreeMapSync<Ifindex, Serial>,
+    defaults: Defaults,
+    startup: bool,
+}
+
+/// What a program that knows nothing of provisioning domains uses: at most one a family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Behind the best IPv4 default route of the main table.
+    pub ipv4: Option<Serial>,
+    /// Behind the best IPv6 default route of the main table.
+    pub ipv6: Option<Serial>,
+}
+
+impl Defaults {
+    /// Both, IPv4 first, a provisioning domain of both families once.
+    pub fn iter(&self) -> impl Iterator<Item = Serial> {
+        let second = self.ipv6.filter(|serial| self.ipv4 != Some(*serial));
+        self.ipv4.into_iter().chain(second)
+    }
+}
+
+impl Snapshot {
+    /// The interface with this identifier.
+    pub fn interface(&self, serial: Serial) -> Option<&Arc<Interface>> {
+        self.interfaces.get(&serial)
+    }
+
+    /// The provisioning domain with this identifier.
+    pub fn pvd(&self, serial: Serial) -> Option<&Arc<Pvd>> {
+        self.pvds.get(&serial)
+    }
+
+    /// All interfaces, in order of appearance.
+    pub fn interfaces(&self) -> impl Iterator<Item = &Arc<Interface>> {
+        self.interfaces.values()
+    }
+
+    /// All provisioning domains, in order of appearance.
+    pub fn pvds(&self) -> impl Iterator<Item = &Arc<Pvd>> {
+        self.pvds.values()
+    }
+
+    /// How many interfaces and provisioning domains there are.
+    pub fn len(&self) -> usize {
+        self.interfaces.size() + self.pvds.size()
+    }
+
+    /// Whether there is nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The provisioning domains on `interface`, in order of appearance.
+    pub fn pvds_of(&self, interface: &Interface) -> impl Iterator<Item = &Arc<Pvd>> {
+        interface.pvds.iter().filter_map(|serial| self.pvds.get(serial))
+    }
+
+    /// The interface that the kernel numbers so now.
+    pub fn interface_by_index(&self, ifindex: Ifindex) -> Option<&Arc<Interface>> {
+        self.by_ifindex.get(&ifindex).and_then(|serial| self.interfaces.get(serial))
+    }
+
+    /// The interface of this name (escaped spelling).
+    pub fn interface_by_name(&self, name: &str) -> Option<&Arc<Interface>> {
+        self.interfaces().find(|interface| interface.name == name)
+    }
+
+    /// The provisioning domains with this Id: case and one final dot are ignored for explicit ones.
+    pub fn pvds_by_id(&self, id: &str) -> impl Iterator<Item = &Arc<Pvd>> {
+        let explicit = id.strip_suffix('.').unwrap_or(id).to_ascii_lowercase();
+        self.pvds().filter(move |pvd| match pvd.key.origin() {
+            crate::pvd::Origin::Explicit => pvd.id == explicit,
+            crate::pvd::Origin::Implicit => pvd.id == id,
+        })
+    }
+
+    /// The provisioning domains that have `address` as a source.
+    pub fn pvds_by_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Pvd>> {
+        self.pvds().filter(move |pvd| pvd.usable_addresses().any(|candidate| candidate.address == address))
+    }
+
+    /// What a program that knows nothing of provisioning domains uses.
+    pub const fn defaults(&self) -> Defaults {
+        self.defaults
+    }
+
+    /// Whether links that were up at start are still being settled.
+    pub const fn startup(&self) -> bool {
+        self.startup
+    }
+
+    /// How many provisioning domains of `family` live on `interface`.
+    pub fn pvds_of_family(&self, interface: &Interface, family: AddressFamily) -> usize {
+        self.pvds_of(interface).filter(|pvd| pvd.family.includes(family)).count()
+    }
+
+    pub(crate) fn put_interface(&mut self, interface: Arc<Interface>) {
+        self.by_ifindex.insert_mut(interface.ifindex, interface.serial);
+        self.interfaces.insert_mut(interface.serial, interface);
+    }
+
+    pub(crate) fn remove_interface(&mut self, interface: &Interface) {
+        self.interfaces.remove_mut(&interface.serial);
+        if self.by_ifindex.get(&interface.ifindex) == Some(&interface.serial) {
+            self.by_ifindex.remove_mut(&interface.ifindex);
+        }
+    }
+
+    pub(crate) fn put_pvd(&mut self, pvd: Arc<Pvd>) {
+        self.pvds.insert_mut(pvd.serial, pvd);
+    }
+
+    pub(crate) fn remove_pvd(&mut self, serial: Serial) {
+        self.pvds.remove_mut(&serial);
+    }
+
+    pub(crate) fn set_defaults(&mut self, defaults: Defaults) {
+        self.defaults = defaults;
+    }
+
+    pub(crate) fn set_startup(&mut self, startup: bool) {
+        self.startup = startup;
+    }
+}

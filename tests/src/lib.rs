@@ -1,0 +1,40 @@
+//! The testbed of mif: real networks in throw-away universes.
+//!
+//! A *universe* is a process in namespaces of its own (mounts, network, pids, host name, IPC and,
+//! for all but a few tests, users): what runs in it sees neither the machine's links nor its files
+//! under `/etc`, `/run`, `/tmp` and `/var`, and nothing leaves it. When its first process ends the
+//! kernel ends every daemon and removes every link, socket and file, so there is no clean-up code,
+//! a crash leaves nothing behind, and tests may run side by side though all use the same names.
+//!
+//! ```no_run
+//! use mif_tests::{cable::Cable, daemons::Radvd, universe};
+//!
+//! # #[allow(dead_code)]
+//! // #[test]
+//! fn the_router_is_heard() {
+//!     universe::run(async |universe| {
+//!         let router = universe.node("router");
+//!         let cable = Cable::between(universe.host().end("eth1"), router.end("lan")).await;
+//!         Radvd::on(&router, "lan").prefix("2001:db8:1::/64").start().await;
+//!         cable.near().wait_for_address("2001:db8:1:").await;
+//!     });
+//! }
+//! ```
+//!
+//! Failures are panics that say what was waited for and show the log of every daemon; a program
+//! that is missing is named together with its Debian package.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod cable;
+pub mod daemons;
+pub mod echo;
+mod filesystem;
+pub mod node;
+pub mod process;
+pub mod router_advertisement;
+pub mod signals;
+pub mod tool;
+pub mod topology;
+pub mod universe;
+pub mod wait;
