@@ -165,8 +165,7 @@ fn outside(privilege: Privilege, name: &str) {
 fn capture(mut command: Command) -> io::Result<(String, ExitStatus)> {
     let (mut reader, writer): (PipeReader, _) = io::pipe()?;
     // The inside watches its end of standard input: when this process is killed, it goes too.
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
     drop(command); // and with it our copies of the writing end
     let lifeline = child.stdin.take();
     let mut output = Vec::new();
@@ -209,7 +208,11 @@ fn watch_over() -> mpsc::Sender<()> {
         if gone.recv_timeout(LIFETIME) == Err(mpsc::RecvTimeoutError::Timeout) {
             let waits = wait::waiting_for();
             let waits = if waits.is_empty() { "nothing in particular".to_owned() } else { waits.join(" > ") };
-            complain(&format!("{}\nafter {} s still waiting for: {waits}", process::all_logs(), LIFETIME.as_secs()));
+            complain(&format!(
+                "{}\nafter {} s still waiting for: {waits}",
+                process::all_logs(),
+                LIFETIME.as_secs()
+            ));
             std::process::exit(101);
         }
     });

@@ -1,0 +1,168 @@
+//! The service under test.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+
+use zbus::fdo::DBusProxy;
+use zbus::names::BusName;
+
+use crate::filesystem::{PROGRAMS, SERVICE_USER};
+use crate::node::Node;
+use crate::process::Process;
+use crate::tool;
+use crate::universe::{Privilege, Universe};
+use crate::wait::eventually;
+
+use super::{Bus, write_file};
+
+/// The bus name of the service.
+pub const NAME: &str = "org.ietf.Mif1";
+
+/// All rights the service has when it is not root.
+const CAPABILITIES: &str = "-all,+chown,+net_admin,+net_bind_service,+net_raw";
+
+/// How mifd is to be started.
+#[derive(Clone, Debug)]
+pub struct MifdSettings {
+    node: Node,
+    bus: Bus,
+    config: Option<String>,
+    log: String,
+    arguments: Vec<String>,
+}
+
+impl MifdSettings {
+    /// mifd on the universe's host and bus, logging at `debug`. In a root universe it runs as the
+    /// service user with exactly the four capabilities of the service.
+    pub fn new(universe: &Universe, bus: &Bus) -> Self {
+        Self {
+            node: universe.host().clone(),
+            bus: bus.clone(),
+            config: None,
+            log: "debug".to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The text of its configuration file; without it there is none.
+    #[must_use]
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.to_owned());
+        self
+    }
+
+    /// Another log level.
+    #[must_use]
+    pub fn log(mut self, level: &str) -> Self {
+        self.log = level.to_owned();
+        self
+    }
+
+    /// Another argument.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it owns its name, that is after its first inventory.
+    ///
+    /// # Panics
+    /// When it is not built or ends instead, with what it said.
+    pub async fn start(self) -> Mifd {
+        let process = self.spawn();
+        let mifd = Mifd { settings: self, process };
+        mifd.wait_until_named().await;
+        mifd
+    }
+
+    /// Starts it without waiting for anything, for what is to fail.
+    pub fn spawn(&self) -> Process {
+        let mut command = match self.bus.privilege() {
+            Privilege::UserNamespace => Command::new(program("mifd")),
+            Privilege::Root => as_service_user(program("mifd")),
+        };
+        command.args(["--bus", self.bus.address(), "--log", &self.log]).args(&self.arguments);
+        if let Some(text) = &self.config {
+            command.arg("--config").arg(write_file("mifd.toml", text));
+        }
+        self.node.spawn("mifd", command)
+    }
+}
+
+/// A running mifd.
+#[derive(Clone, Debug)]
+pub struct Mifd {
+    settings: MifdSettings,
+    process: Process,
+}
+
+impl Mifd {
+    /// [`MifdSettings::new`] and [`MifdSettings::start`].
+    pub async fn start(universe: &Universe, bus: &Bus) -> Self {
+        MifdSettings::new(universe, bus).start().await
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub async fn terminate(&self) -> ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub async fn kill(&self) {
+        self.process.kill().await;
+    }
+
+    /// Starts it again, after its end, with the same settings.
+    pub async fn restart(&mut self) {
+        self.process = self.settings.spawn();
+        self.wait_until_named().await;
+    }
+
+    /// Waits until this very process owns the name.
+    async fn wait_until_named(&self) {
+        let connection = self.settings.bus.connect().await;
+        let bus = DBusProxy::new(&connection).await.expect("a proxy of the bus");
+        let name: BusName<'_> = NAME.try_into().expect("a bus name");
+        eventually(&format!("mifd to own {NAME}"), async || {
+            if let Some(status) = self.process.exit_status() {
+                panic!("mifd ended with {status} before it owned {NAME}:\n{}", self.process.log());
+            }
+            match bus.get_connection_unix_process_id(name.clone()).await {
+                Ok(pid) if pid == self.process.pid() => Ok(()),
+                Ok(pid) => Err(format!("it belongs to process {pid}")),
+                Err(error) => Err(format!("{error}; mifd said:\n{}", self.process.log())),
+            }
+        })
+        .await;
+    }
+}
+
+/// A program of this workspace, built beside the test.
+///
+/// # Panics
+/// When it is not built.
+pub fn program(name: &str) -> PathBuf {
+    let path = PathBuf::from(PROGRAMS).join(name);
+    assert!(path.exists(), "{name} is not built: run `cargo build -p mifd -p mifctl`, or `cargo xtask test`");
+    path
+}
+
+/// Runs a program as the service user, with the four capabilities of the service and no way to more.
+fn as_service_user(program: PathBuf) -> Command {
+    let mut command = tool::command("setpriv");
+    command
+        .arg(format!("--reuid={SERVICE_USER}"))
+        .arg(format!("--regid={SERVICE_USER}"))
+        .arg("--clear-groups");
+    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+        command.arg(format!("{set}={CAPABILITIES}"));
+    }
+    command.args(["--no-new-privs", "--"]).arg(program);
+    command
+}

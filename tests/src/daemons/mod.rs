@@ -1,0 +1,27 @@
+//! The daemons of a universe: the real ones that machines and routers run, and ours.
+
+mod bus;
+mod dhcpcd;
+mod dnsmasq;
+mod mifd;
+mod radvd;
+
+pub use bus::Bus;
+pub use dhcpcd::Dhcpcd;
+pub use dnsmasq::Dnsmasq;
+pub use mifd::{Mifd, MifdSettings};
+pub use radvd::Radvd;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::filesystem::TESTBED;
+
+/// Writes a file of the testbed, such as the configuration of a daemon, and says where it is.
+pub(crate) fn write_file(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(TESTBED).join(name);
+    if let Err(error) = fs::write(&path, text) {
+        panic!("cannot write {}: {error}", path.display());
+    }
+    path
+}
