@@ -110,7 +110,7 @@ macro_rules! error_kinds {
                 match (own, standard) {
                     $(error_kinds!(@pattern $prefix $name) => Self::$kind,)+
                     // What the bus says when it has tried to start the service.
-                    (_, Some("TimedOut" | "NoReply" | "Timeout")) => Self::NoReply,
+                    (_, Some("TimedOut" | "Timeout")) => Self::NoReply,
                     (_, Some(rest)) if rest.starts_with("Spawn.") => Self::StartFailed,
                     _ if name.starts_with("org.freedesktop.systemd1.") => Self::StartFailed,
                     _ => Self::Other,
@@ -131,7 +131,7 @@ macro_rules! error_kinds {
 }
 
 error_kinds! {
-    /// Nobody owns the service's name, and the bus cannot start it.
+    /// Nobody owns the service's name, and the bus does not know how to start it.
     NotRunning = standard "ServiceUnknown", "the service is not running";
     /// Nobody owns the name that was addressed.
     NameHasNoOwner = standard "NameHasNoOwner", "nobody owns that name on the bus";

@@ -18,7 +18,7 @@
 //! # async fn example() -> Result<(), mif::Error> {
 //! let connection = mif::connect(&mif::BusChoice::System).await?;
 //! let state = mif::State::read(&connection).await?;
-//! for pvd in state.pvds.values() {
+//! for pvd in state.pvds() {
 //!     let answer =
 //!         mif::translate_name(&connection, &pvd.path, "www.example.org", &mif::TranslateOptions::default()).await;
 //!     match answer {
@@ -44,12 +44,12 @@ pub mod wire;
 
 pub use bus::{BusChoice, connect};
 pub use error::{Error, ErrorKind, Result};
-pub use message::{ClosedReason, Message};
+pub use message::Message;
 pub use request::{
-    Answer, ConnectRequest, Connected, Protocol, TranslateOptions, Translation, connect_to_address,
+    Answer, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation, connect_to_address,
     translate_name,
 };
-pub use state::{Interface, ProvisioningDomain, State};
+pub use state::{Address, Interface, ProvisioningDomain, State};
 pub use subscriber::{Messages, Subscriber};
 
 /// The contract as introspection XML: what `Introspect` of the service answers, with documentation.

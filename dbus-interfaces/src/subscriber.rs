@@ -1,0 +1,340 @@
+//! A subscriber: the draft's messages (section 3.5) as calls and a stream.
+
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use zbus::names::OwnedUniqueName;
+use zbus::{Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant};
+
+use crate::error::{Error, Result};
+use crate::message::Message;
+use crate::names::{BUS_NAME, MANAGER_INTERFACE, ROOT_PATH, SUBSCRIBER_INTERFACE};
+use crate::proxy::SubscriberProxy;
+use crate::request::{ConnectRequest, TranslateOptions};
+use crate::wire::{ClosedReason, SubscriberOptions};
+
+/// How many messages wait for a program that does not read, before the stream is given up
+/// ([`ClosedReason::Unread`]). A listing of every object that the service may have fits in.
+const QUEUE: usize = 65_536;
+
+/// The calls of a subscriber. What they bring about arrives in its [`Messages`].
+///
+/// The subscriber ends with [`Subscriber::close`] or with the bus connection.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    proxy: SubscriberProxy<'static>,
+}
+
+/// The messages of a subscriber, in the order of the contract's rules O1 to O8. It ends after a
+/// [`Message::Closed`], or with [`Error::Disconnected`] when the bus is lost.
+///
+/// A task reads the bus connection, so that replies to other calls get through whether or not this stream
+/// is polled.
+#[derive(Debug)]
+pub struct Messages {
+    queue: mpsc::Receiver<Result<Message>>,
+    reader: JoinHandle<()>,
+}
+
+impl Subscriber {
+    /// Makes a subscriber. `token` tells the subscribers of one connection apart: 1 to 64 letters, digits
+    /// and underscores.
+    ///
+    /// # Errors
+    /// [`Error::Reply`]: the service is not there, the token is in use or not valid, a limit is exceeded.
+    pub async fn create(connection: &Connection, token: &str) -> Result<(Self, Messages)> {
+        // Both streams begin before the subscriber exists: nothing is missed.
+        let incoming = incoming(connection).await?;
+        let reply = connection
+            .call_method(
+                Some(BUS_NAME),
+                ROOT_PATH,
+                Some(MANAGER_INTERFACE),
+                "CreateSubscriber",
+                &(token, SubscriberOptions {}),
+            )
+            .await?;
+        let path: OwnedObjectPath = reply
+            .body()
+            .deserialize()
+            .map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
+        let service = reply.header().sender().map(|sender| OwnedUniqueName::from(sender.to_owned()));
+
+        let proxy = SubscriberProxy::builder(connection)
+            .path(path.clone())
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await?;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let reader = tokio::spawn(Reader { path, service, queue: sender }.run(incoming));
+        Ok((Self { proxy }, Messages { queue, reader }))
+    }
+
+    /// The subscriber's object.
+    #[must_use]
+    pub fn path(&self) -> &ObjectPath<'_> {
+        self.proxy.inner().path()
+    }
+
+    /// Draft 3.5.1: list the interfaces and tell of changes. Returns how many messages the listing has;
+    /// they are in the stream before anything that happens later.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn announce_interfaces(&self) -> Result<u32> {
+        Ok(self.proxy.announce_interfaces().await?)
+    }
+
+    /// Draft 3.5.2.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn stop_announcing_interfaces(&self) -> Result<()> {
+        Ok(self.proxy.stop_announcing_interfaces().await?)
+    }
+
+    /// Draft 3.5.5: list the PvDs of an interface and tell of changes.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as NoSuchInterface.
+    pub async fn announce_provisioning_domains(&self, interface: &ObjectPath<'_>) -> Result<u32> {
+        Ok(self.proxy.announce_provisioning_domains(interface).await?)
+    }
+
+    /// Draft 3.5.6.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn stop_announcing_provisioning_domains(&self, interface: &ObjectPath<'_>) -> Result<()> {
+        Ok(self.proxy.stop_announcing_provisioning_domains(interface).await?)
+    }
+
+    /// Draft 3.5.9: list the configuration elements of a PvD and tell of changes.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as NoSuchPvd or PvdGone.
+    pub async fn announce_configuration_elements(&self, pvd: &ObjectPath<'_>) -> Result<u32> {
+        Ok(self.proxy.announce_configuration_elements(pvd).await?)
+    }
+
+    /// Not in the draft.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn stop_announcing_configuration_elements(&self, pvd: &ObjectPath<'_>) -> Result<()> {
+        Ok(self.proxy.stop_announcing_configuration_elements(pvd).await?)
+    }
+
+    /// Draft 3.5.12: list the addresses of a PvD and tell of changes.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as NoSuchPvd or PvdGone.
+    pub async fn announce_addresses(&self, pvd: &ObjectPath<'_>) -> Result<u32> {
+        Ok(self.proxy.announce_addresses(pvd).await?)
+    }
+
+    /// Not in the draft.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn stop_announcing_addresses(&self, pvd: &ObjectPath<'_>) -> Result<()> {
+        Ok(self.proxy.stop_announcing_addresses(pvd).await?)
+    }
+
+    /// Draft 3.5.15.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as NoConfigurationData.
+    pub async fn get_configuration_data(
+        &self,
+        pvd: &ObjectPath<'_>,
+        element: &str,
+        identifier: &str,
+    ) -> Result<OwnedVariant> {
+        Ok(self.proxy.get_configuration_data(pvd, element, identifier).await?)
+    }
+
+    /// Draft 3.5.16: NameTranslation messages follow, then one TranslationFinished. `id` is the caller's,
+    /// unique among the outstanding translations of this subscriber.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as IdInUse or NoSuchPvd.
+    pub async fn translate_name(
+        &self,
+        id: u32,
+        pvd: &ObjectPath<'_>,
+        name: &str,
+        options: &TranslateOptions,
+    ) -> Result<()> {
+        Ok(self.proxy.translate_name(id, pvd, name, &options.to_wire()).await?)
+    }
+
+    /// Draft 3.5.17.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn stop_translating_name(&self, id: u32) -> Result<()> {
+        Ok(self.proxy.stop_translating_name(id).await?)
+    }
+
+    /// Draft 3.5.19, and 3.5.20 when the request names a source: Connected or NotConnected follows. `id` is
+    /// the caller's, unique among the outstanding connections of this subscriber.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], such as IdInUse or NoSuchPvd.
+    pub async fn connect_to_address(
+        &self,
+        id: u32,
+        pvd: &ObjectPath<'_>,
+        request: &ConnectRequest,
+    ) -> Result<()> {
+        let address = request.address.to_string();
+        let mut options = request.to_wire();
+        Ok(match options.source.take() {
+            None => self.proxy.connect_to_address(id, pvd, &address, request.port, &options).await?,
+            Some(source) => {
+                self.proxy
+                    .connect_to_address_from_address(id, pvd, &source, &address, request.port, &options)
+                    .await?
+            }
+        })
+    }
+
+    /// The socket of a connection that is Connected (the token of draft 3.5.21).
+    ///
+    /// # Errors
+    /// [`Error::Reply`] NoSuchId when it is not Connected, not yet or not any more.
+    pub async fn take_connection(&self, id: u32) -> Result<OwnedFd> {
+        Ok(self.proxy.take_connection(id).await?.into())
+    }
+
+    /// Gives up a connection; nothing more comes for it.
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn cancel_connection(&self, id: u32) -> Result<()> {
+        Ok(self.proxy.cancel_connection(id).await?)
+    }
+
+    /// Ends the subscriber; its stream ends with [`Message::Closed`].
+    ///
+    /// # Errors
+    /// [`Error::Reply`].
+    pub async fn close(&self) -> Result<()> {
+        Ok(self.proxy.close().await?)
+    }
+}
+
+impl Messages {
+    /// The next message if one is here: GET MESSAGE of draft 3.4.3.
+    pub fn get(&mut self) -> Option<Result<Message>> {
+        self.queue.try_recv().ok()
+    }
+}
+
+impl Stream for Messages {
+    type Item = Result<Message>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.queue.poll_recv(context)
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Everything that arrives on the connection, in order. `None` in it is not an end: see [`incoming`].
+type Incoming = BoxStream<'static, Option<zbus::Result<zbus::Message>>>;
+
+/// The unfiltered stream of the connection, which carries the unicast signals. On a bus, also a rule that
+/// lets the bus tell when the service goes: its own copies of those signals are dropped (`None`), but its
+/// stream has to be polled, or zbus would stop reading.
+async fn incoming(connection: &Connection) -> Result<Incoming> {
+    let everything = MessageStream::from(connection).map(Some).chain(stream::once(async {
+        Some(Err(zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::BrokenPipe.into()))))
+    }));
+    if !connection.is_bus() {
+        return Ok(everything.boxed());
+    }
+    let rule = MatchRule::builder()
+        .msg_type(zbus::message::Type::Signal)
+        .sender("org.freedesktop.DBus")
+        .interface("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .add_arg(BUS_NAME)
+        .build()?;
+    let rule = MessageStream::for_match_rule(rule, connection, None).await?;
+    Ok(stream::select(everything, rule.map(|_| None)).boxed())
+}
+
+/// Reads the connection for one subscriber.
+struct Reader {
+    path: OwnedObjectPath,
+    /// The unique name of the service that made the subscriber; `None` on a connection without a bus.
+    service: Option<OwnedUniqueName>,
+    queue: mpsc::Sender<Result<Message>>,
+}
+
+impl Reader {
+    async fn run(self, mut incoming: Incoming) {
+        while let Some(message) = incoming.next().await {
+            let Some(message) = message else { continue };
+            let Some(item) = message.map_err(Error::from).and_then(|message| self.read(&message)).transpose()
+            else {
+                continue;
+            };
+            let last = matches!(&item, Ok(Message::Closed { .. }) | Err(Error::Disconnected));
+            match self.queue.try_send(item) {
+                Ok(()) if last => return,
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::error::TrySendError::Full(_)) => return self.give_up().await,
+            }
+        }
+    }
+
+    /// What a message means to this subscriber, if it means anything.
+    fn read(&self, message: &zbus::Message) -> Result<Option<Message>> {
+        if message.message_type() != zbus::message::Type::Signal {
+            return Ok(None);
+        }
+        let header = message.header();
+        let interface = header.interface().map(|interface| interface.as_str());
+        if interface == Some("org.freedesktop.DBus")
+            && header.member().map(|member| member.as_str()) == Some("NameOwnerChanged")
+            && header.sender().map(|sender| sender.as_str()) == Some("org.freedesktop.DBus")
+        {
+            return Ok(self
+                .service_left(message)
+                .then_some(Message::Closed { reason: ClosedReason::ServiceGone }));
+        }
+        // Anybody on the bus can send us a signal with this path: only the service's count.
+        let ours = interface == Some(SUBSCRIBER_INTERFACE)
+            && header.path().is_some_and(|path| path.as_str() == self.path.as_str())
+            && header.sender().map(|sender| sender.as_str())
+                == self.service.as_ref().map(|name| name.as_str());
+        if ours { Message::decode(message).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether this NameOwnerChanged says that the service that made the subscriber has given up its name.
+    fn service_left(&self, signal: &zbus::Message) -> bool {
+        let Ok((name, old, _new)) = signal.body().deserialize::<(String, String, String)>() else {
+            return false;
+        };
+        name == BUS_NAME && Some(old.as_str()) == self.service.as_ref().map(|name| name.as_str())
+    }
+
+    /// The queue is full: wait for room for one last word, and say nothing more. `incoming` has ended with
+    /// `run`, so that the connection goes on meanwhile.
+    async fn give_up(self) {
+        drop(self.queue.send(Ok(Message::Closed { reason: ClosedReason::Unread })).await);
+    }
+}
