@@ -9,8 +9,14 @@
 //!
 //! Terms are those of draft-ietf-mif-api-extension-00 ("the draft") and of RFC 7556 and RFC 8801.
 
+pub mod assemble;
+pub mod change;
 pub mod configuration;
+pub mod diff;
+pub mod engine;
 pub mod event;
+pub mod facts;
+pub mod limits;
 pub mod pvd;
 pub mod ra;
 pub mod snapshot;

@@ -1,0 +1,76 @@
+//! The implicit IPv4 provisioning domain of a link (contract rules 2 and 4).
+
+use super::{Assembly, Draft};
+use crate::configuration::{Element, Prefix, PrefixData};
+use crate::event::{Address, Lease, Route};
+use crate::facts::LinkFacts;
+use crate::pvd::{Family, PvdKey};
+use std::net::IpAddr;
+
+/// rtm_protocol 16: a route made by a DHCP client.
+const PROTOCOL_DHCP: u8 = 16;
+
+pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
+    let lease = facts.lease().filter(|lease| lease.address.is_ipv4());
+    let mut draft = Draft::new(Family::Ipv4);
+    for fact in facts.addresses() {
+        let address = &fact.address;
+        if let Some(element) = element_of(address, lease, by_hand) {
+            draft.add_address(address, element);
+            if lease.is_none_or(|lease| lease.address != address.key.address) {
+                draft.add_network(element, address);
+            }
+        }
+    }
+    if let Some(lease) = lease {
+        draft.elements.insert(Element::Dhcpv4, configuration_of(lease));
+    } else if !draft.has_usable_address() {
+        return;
+    }
+    let by_hand_present = draft.elements.contains_key(&by_hand);
+    for route in facts.routes().filter(|route| route.destination.address.is_ipv4()) {
+        if let Some(element) = owner_of(route, by_hand_present.then_some(by_hand), lease.is_some()) {
+            draft.add_route(element, route);
+        }
+    }
+    assembly.pvds.insert(PvdKey::ImplicitIpv4, draft);
+}
+
+fn element_of(address: &Address, lease: Option<&Lease>, by_hand: Element) -> Option<Element> {
+    let IpAddr::V4(v4) = address.key.address else { return None };
+    if v4.is_loopback() {
+        return None;
+    }
+    let leased = lease.is_some_and(|lease| lease.address == address.key.address);
+    Some(if leased {
+        Element::Dhcpv4
+    } else if v4.is_link_local() {
+        Element::LinkLocal
+    } else if address.permanent {
+        by_hand
+    } else {
+        // A lifetime on an IPv4 address: a DHCP client that nobody told us of.
+        Element::Dhcpv4
+    })
+}
+
+/// Which element a route of the main table belongs to. What a lease says of routes is told by the lease.
+fn owner_of(route: &Route, by_hand: Option<Element>, leased: bool) -> Option<Element> {
+    if route.protocol != PROTOCOL_DHCP && by_hand.is_some() {
+        return by_hand;
+    }
+    (!leased).then_some(Element::Dhcpv4).filter(|_| by_hand.is_none() || route.protocol == PROTOCOL_DHCP)
+}
+
+fn configuration_of(lease: &Lease) -> crate::configuration::Configuration {
+    let mut configuration = lease.configuration.clone();
+    configuration.lease_expires = Some(lease.expires);
+    let network = Prefix::covering(lease.address, lease.prefix_length);
+    configuration.prefixes.entry(network).or_insert(PrefixData {
+        on_link: true,
+        autonomous: false,
+        preferred_until: lease.expires,
+        valid_until: lease.expires,
+    });
+    configuration
+}

@@ -1,0 +1,312 @@
+//! The engine: events and time in, batches out. The only writer of the model.
+
+use crate::BootTime;
+use crate::assemble::assemble;
+use crate::change::Change;
+use crate::configuration::{AddressFamily, Preference};
+use crate::diff::{Published, Serials, Target};
+use crate::event::{Event, Ifindex};
+use crate::facts::{DefaultRoute, Facts, Overflow};
+use crate::pvd::{Pvd, PvdKey};
+use crate::snapshot::{Defaults, Snapshot};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an engine is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a link without carrier keeps its provisioning domains.
+    pub grace: Duration,
+    /// The first object number: one that no earlier run in this boot has given out.
+    pub first_serial: u64,
+}
+
+/// What the engine wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send a Router Solicitation on this link.
+    Solicit {
+        /// Where.
+        ifindex: Ifindex,
+    },
+}
+
+/// A cap that was hit: one line in the log, once for each link and kind until the link goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Notice {
+    /// The link; zero when it is about all of them.
+    pub ifindex: Ifindex,
+    /// What was left out.
+    pub overflow: Overflow,
+}
+
+/// Everything that came of the events since the last batch.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The new state. To be published before anybody is told of the changes.
+    pub snapshot: Snapshot,
+    /// What became different, in the order to tell it.
+    pub changes: Vec<Change>,
+    /// What is to be done.
+    pub commands: Vec<Command>,
+    /// What was left out.
+    pub notices: Vec<Notice>,
+}
+
+/// Facts, what is published of them, and the clock-driven rest.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    settings: Settings,
+    facts: Facts,
+    published: BTreeMap<Ifindex, Published>,
+    snapshot: Snapshot,
+    serials: Serials,
+    touched: BTreeSet<Ifindex>,
+    timers: Timers,
+    startup: Startup,
+    noticed: BTreeSet<Notice>,
+    notices: Vec<Notice>,
+}
+
+/// The links that the first dump found up and that are not settled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Startup {
+    BeforeInventory,
+    Settling(BTreeSet<Ifindex>),
+    Finished,
+}
+
+impl Engine {
+    /// An engine that has seen nothing. It publishes nothing before the first dump is complete.
+    pub fn new(settings: Settings) -> Self {
+        let mut snapshot = Snapshot::default();
+        snapshot.set_startup(true);
+        Self {
+            settings,
+            facts: Facts::new(),
+            published: BTreeMap::new(),
+            snapshot,
+            serials: Serials::starting_at(settings.first_serial),
+            touched: BTreeSet::new(),
+            timers: Timers::default(),
+            startup: Startup::BeforeInventory,
+            noticed: BTreeSet::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Takes in one event that was seen at `now`.
+    pub fn handle_event(&mut self, now: BootTime, event: Event) {
+        if matches!(event, Event::ResyncEnd) {
+            self.touched.append(&mut self.facts.finish_resync());
+            return;
+        }
+        let ifindex = ifindex_of(&event);
+        let effect = self.facts.apply(now, event);
+        self.touched.extend(effect.touched);
+        if let (Some(ifindex), Some(overflow)) = (ifindex, effect.overflow) {
+            // Links beyond the cap are not remembered, so that one line must do for all of them.
+            let ifindex = if overflow == Overflow::Interfaces { 0 } else { ifindex };
+            self.notice(Notice { ifindex, overflow });
+        }
+    }
+
+    /// Lets time pass: what runs out by `now` is looked at in the next batch.
+    pub fn handle_timeout(&mut self, now: BootTime) {
+        self.touched.append(&mut self.timers.take_due(now));
+    }
+
+    /// When [`Engine::handle_timeout`] is to be called next.
+    pub fn next_timeout(&self) -> Option<BootTime> {
+        if self.facts.resyncing() { None } else { self.timers.next() }
+    }
+
+    /// Whether the first dump is complete.
+    pub fn has_inventory(&self) -> bool {
+        self.startup != Startup::BeforeInventory
+    }
+
+    /// Derives everything anew for the links that were touched, and tells what became different.
+    ///
+    /// Costs what the touched links cost, however many others there are. During a dump nothing is derived.
+    pub fn commit(&mut self, now: BootTime) -> Batch {
+        let mut batch = Batch { notices: std::mem::take(&mut self.notices), ..Batch::default() };
+        if !self.facts.resyncing() {
+            let touched = std::mem::take(&mut self.touched);
+            let anything = !touched.is_empty() || !self.has_inventory();
+            if self.startup == Startup::BeforeInventory {
+                self.startup = Startup::Settling(self.links_up());
+            }
+            for ifindex in touched {
+                self.derive(ifindex, now, &mut batch);
+            }
+            if anything {
+                self.derive_defaults(&mut batch.changes);
+                self.derive_startup(now, &mut batch.changes);
+            }
+        }
+        batch.snapshot = self.snapshot.clone();
+        batch
+    }
+
+    fn derive(&mut self, ifindex: Ifindex, now: BootTime, batch: &mut Batch) {
+        let mut target = Target {
+            snapshot: &mut self.snapshot,
+            changes: &mut batch.changes,
+            serials: &mut self.serials,
+        };
+        let facts = self.facts.link_mut(ifindex);
+        let Some(facts) = facts.filter(|facts| facts.link().is_some()) else {
+            self.timers.clear(ifindex);
+            self.noticed.retain(|notice| notice.ifindex != ifindex);
+            if let Some(published) = self.published.remove(&ifindex) {
+                published.disappear(&mut target);
+            }
+            return;
+        };
+        facts.expire(now, self.settings.grace);
+        if facts.solicit(now) {
+            batch.commands.push(Command::Solicit { ifindex });
+        }
+        let assembly = assemble(facts, now);
+        let deadline = facts.next_deadline(now, self.settings.grace).into_iter().chain(assembly.wake).min();
+        self.timers.set(ifindex, deadline);
+        let Some(link) = facts.link() else { return };
+        let birth = facts.birth();
+        // Gone and back with the same number since the last batch: that is another interface.
+        if self.published.get(&ifindex).is_some_and(|former| former.birth() != birth)
+            && let Some(former) = self.published.remove(&ifindex)
+        {
+            former.disappear(&mut target);
+        }
+        let published = self.published.entry(ifindex);
+        let published = published.or_insert_with(|| Published::appear(birth, link, &mut target));
+        published.update(link, assembly.pvds, &mut target);
+    }
+
+    fn derive_defaults(&mut self, changes: &mut Vec<Change>) {
+        let defaults = Defaults {
+            ipv4: self.default_pvd(AddressFamily::Ipv4).map(|pvd| pvd.serial),
+            ipv6: self.default_pvd(AddressFamily::Ipv6).map(|pvd| pvd.serial),
+        };
+        if defaults != self.snapshot.defaults() {
+            self.snapshot.set_defaults(defaults);
+            changes.push(Change::DefaultsChanged(defaults));
+        }
+    }
+
+    /// The provisioning domain behind the best default route of the main table; of routes that are equally good
+    /// the one whose router is preferred (RFC 4191), as the kernel does.
+    fn default_pvd(&self, family: AddressFamily) -> Option<&Arc<Pvd>> {
+        let mut best: Option<(u32, Preference, &Arc<Pvd>)> = None;
+        for route in self.facts.default_routes(family) {
+            if best.is_some_and(|(metric, ..)| metric < route.metric) {
+                break;
+            }
+            let Some(pvd) = self.pvd_behind(route) else { continue };
+            let preference = self.preference_of(route);
+            if best.is_none_or(|(_, known, _)| known < preference) {
+                best = Some((route.metric, preference, pvd));
+            }
+            if preference == Preference::High || family == AddressFamily::Ipv4 {
+                break;
+            }
+        }
+        best.map(|(.., pvd)| pvd)
+    }
+
+    fn pvd_behind(&self, route: &DefaultRoute) -> Option<&Arc<Pvd>> {
+        let published = self.published.get(&route.ifindex)?;
+        match (route.family, route.gateway) {
+            (AddressFamily::Ipv4, _) => published.pvd(&PvdKey::ImplicitIpv4),
+            (AddressFamily::Ipv6, Some(IpAddr::V6(gateway))) => published
+                .pvd(&PvdKey::ImplicitIpv6Router(gateway))
+                .or_else(|| published.pvd(&PvdKey::ImplicitIpv6)),
+            (AddressFamily::Ipv6, _) => published.pvd(&PvdKey::ImplicitIpv6),
+        }
+    }
+
+    fn preference_of(&self, route: &DefaultRoute) -> Preference {
+        let Some(IpAddr::V6(gateway)) = route.gateway else { return Preference::Medium };
+        let router = self.facts.link(route.ifindex).and_then(|facts| facts.routers().get(&gateway));
+        router.and_then(|router| router.default_preference()).unwrap_or_default()
+    }
+
+    fn derive_startup(&mut self, now: BootTime, changes: &mut Vec<Change>) {
+        let Startup::Settling(links) = &mut self.startup else { return };
+        links.retain(|ifindex| self.facts.link(*ifindex).is_some_and(|facts| !facts.settled(now)));
+        if links.is_empty() {
+            self.startup = Startup::Finished;
+            self.snapshot.set_startup(false);
+            changes.push(Change::StartupFinished);
+        }
+    }
+
+    fn links_up(&self) -> BTreeSet<Ifindex> {
+        let up = |ifindex: &Ifindex| self.facts.link(*ifindex).is_some_and(|facts| facts.up_since().is_some());
+        self.facts.ifindexes().filter(up).collect()
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.noticed.insert(notice) {
+            self.notices.push(notice);
+        }
+    }
+}
+
+const fn ifindex_of(event: &Event) -> Option<Ifindex> {
+    match event {
+        Event::ResyncBegin | Event::ResyncEnd => None,
+        Event::Link(link) => Some(link.ifindex),
+        Event::Address(address) => Some(address.key.ifindex),
+        Event::AddressGone { key } => Some(key.ifindex),
+        Event::Route(route) | Event::RouteGone { route } => Some(route.ifindex),
+        Event::LinkGone { ifindex }
+        | Event::Solicited { ifindex }
+        | Event::RouterAdvertisement { ifindex, .. }
+        | Event::Lease { ifindex, .. }
+        | Event::LeaseGone { ifindex, .. } => Some(*ifindex),
+    }
+}
+
+/// One deadline a link, the soonest first.
+#[derive(Clone, Debug, Default)]
+struct Timers {
+    by_time: BTreeSet<(BootTime, Ifindex)>,
+    by_link: BTreeMap<Ifindex, BootTime>,
+}
+
+impl Timers {
+    fn next(&self) -> Option<BootTime> {
+        self.by_time.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn set(&mut self, ifindex: Ifindex, deadline: Option<BootTime>) {
+        self.clear(ifindex);
+        if let Some(deadline) = deadline {
+            self.by_link.insert(ifindex, deadline);
+            self.by_time.insert((deadline, ifindex));
+        }
+    }
+
+    fn clear(&mut self, ifindex: Ifindex) {
+        if let Some(deadline) = self.by_link.remove(&ifindex) {
+            self.by_time.remove(&(deadline, ifindex));
+        }
+    }
+
+    fn take_due(&mut self, now: BootTime) -> BTreeSet<Ifindex> {
+        let due: BTreeSet<Ifindex> = self
+            .by_time
+            .iter()
+            .take_while(|(deadline, _)| deadline.passed(now))
+            .map(|(_, ifindex)| *ifindex)
+            .collect();
+        for ifindex in &due {
+            self.clear(*ifindex);
+        }
+        due
+    }
+}

@@ -1,0 +1,252 @@
+//! The facts of one link.
+
+use super::{Discovery, Overflow, RouterFacts};
+use crate::BootTime;
+use crate::event::{Address, AddressKey, Lease, LeaseClient, Link, LinkKind, LinkState, Route};
+use crate::limits;
+use crate::ra::RouterAdvertisement;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// What is known of one link.
+#[derive(Clone, Debug, Default)]
+pub struct LinkFacts {
+    birth: u64,
+    link: Option<Link>,
+    carrier: Carrier,
+    discovery: Discovery,
+    addresses: BTreeMap<AddressKey, AddressFact>,
+    routes: BTreeSet<Route>,
+    routers: BTreeMap<Ipv6Addr, RouterFacts>,
+    leases: BTreeMap<LeaseClient, Lease>,
+}
+
+/// Whether facts of a link may be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carrier {
+    /// Down for longer than the grace, or never seen up: nothing learnt on it holds.
+    #[default]
+    Down,
+    /// Lost at this moment: everything stays until the grace is over.
+    LostAt(BootTime),
+    /// Up since this moment.
+    UpSince(BootTime),
+}
+
+/// An address and since when it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressFact {
+    /// What the kernel says.
+    pub address: Address,
+    /// When it was first seen since the link came up.
+    pub seen: BootTime,
+}
+
+impl LinkFacts {
+    pub(super) fn born(birth: u64) -> Self {
+        Self { birth, ..Self::default() }
+    }
+
+    /// Tells this link from an earlier one of the same number.
+    pub const fn birth(&self) -> u64 {
+        self.birth
+    }
+
+    /// The link itself, once the kernel has told of it.
+    pub const fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    /// Whether facts may be believed.
+    pub const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// All addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = &AddressFact> {
+        self.addresses.values()
+    }
+
+    /// The routes of the main table that lead out here.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// The routers heard here and what they advertise, by link-local address.
+    pub const fn routers(&self) -> &BTreeMap<Ipv6Addr, RouterFacts> {
+        &self.routers
+    }
+
+    /// The DHCP lease, if a client told of one. Of several the first client's counts.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.leases.values().next()
+    }
+
+    /// Until when `fact` may wait for an advertisement that explains it.
+    pub fn explains_until(&self, fact: &AddressFact) -> BootTime {
+        self.discovery.explains_until(fact.seen)
+    }
+
+    /// Whether a Router Solicitation is to be sent now. Counts it as sent.
+    pub fn solicit(&mut self, now: BootTime) -> bool {
+        self.up_since().is_some() && self.has_link_local_source() && self.discovery.solicit(now)
+    }
+
+    /// Whether there is nothing to wait for: not up, or a router answered, or it was given its time.
+    pub fn settled(&self, now: BootTime) -> bool {
+        self.up_since().is_none_or(|up| self.discovery.settled(now, up))
+    }
+
+    /// Since when the link can send; never for loopback.
+    pub fn up_since(&self) -> Option<BootTime> {
+        match (self.carrier, self.link.as_ref()?.kind) {
+            (_, LinkKind::Loopback) => None,
+            (Carrier::UpSince(since), _) => Some(since),
+            (Carrier::Down | Carrier::LostAt(_), _) => None,
+        }
+    }
+
+    pub(super) fn set_link(&mut self, now: BootTime, link: Link) {
+        self.carrier = match (self.carrier, link.state) {
+            (Carrier::UpSince(since), LinkState::Up) => Carrier::UpSince(since),
+            (Carrier::LostAt(_), LinkState::Up) => Carrier::UpSince(now),
+            (Carrier::Down, LinkState::Up) => {
+                self.start_afresh(now);
+                Carrier::UpSince(now)
+            }
+            (Carrier::UpSince(_), LinkState::Down | LinkState::Dormant) => Carrier::LostAt(now),
+            (carrier @ (Carrier::LostAt(_) | Carrier::Down), LinkState::Down | LinkState::Dormant) => carrier,
+        };
+        self.link = Some(link);
+    }
+
+    pub(super) fn put_address(&mut self, now: BootTime, address: Address) -> Option<Overflow> {
+        if let Some(fact) = self.addresses.get_mut(&address.key) {
+            fact.address = address;
+            return None;
+        }
+        if self.addresses.len() >= limits::ADDRESSES_PER_INTERFACE {
+            return Some(Overflow::Addresses);
+        }
+        self.addresses.insert(address.key, AddressFact { address, seen: now });
+        None
+    }
+
+    pub(super) fn remove_address(&mut self, key: &AddressKey) {
+        self.addresses.remove(key);
+    }
+
+    /// Removes the addresses that are not in `seen`; whether there were any.
+    pub(super) fn sweep_addresses(&mut self, seen: &BTreeSet<AddressKey>) -> bool {
+        let before = self.addresses.len();
+        self.addresses.retain(|key, _| seen.contains(key));
+        self.addresses.len() != before
+    }
+
+    pub(super) fn put_route(&mut self, route: Route) -> Option<Overflow> {
+        if self.routes.len() >= limits::ROUTES_PER_INTERFACE && !self.routes.contains(&route) {
+            return Some(Overflow::Routes);
+        }
+        self.routes.insert(route);
+        None
+    }
+
+    pub(super) fn remove_route(&mut self, route: &Route) {
+        self.routes.remove(route);
+    }
+
+    pub(super) fn put_router(
+        &mut self,
+        now: BootTime,
+        router: Ipv6Addr,
+        advertisement: &RouterAdvertisement,
+    ) -> Option<Overflow> {
+        self.discovery.answer();
+        if let Some(facts) = self.routers.get_mut(&router) {
+            let overflow = facts.update(now, advertisement);
+            if !facts.alive(now) {
+                self.routers.remove(&router);
+            }
+            return overflow;
+        }
+        let mut facts = RouterFacts::default();
+        let overflow = facts.update(now, advertisement);
+        if !facts.alive(now) {
+            return overflow;
+        }
+        if self.routers.len() >= limits::ROUTERS_PER_INTERFACE && !self.make_room(&facts) {
+            return Some(Overflow::Routers);
+        }
+        self.routers.insert(router, facts);
+        overflow
+    }
+
+    pub(super) fn put_lease(&mut self, client: LeaseClient, lease: Lease) {
+        self.leases.insert(client, lease);
+    }
+
+    pub(super) fn remove_lease(&mut self, client: LeaseClient) {
+        self.leases.remove(&client);
+    }
+
+    /// Drops what has run out at `now`; `grace` is how long a link without carrier is believed.
+    pub fn expire(&mut self, now: BootTime, grace: Duration) {
+        if let Carrier::LostAt(lost) = self.carrier
+            && lost.after(grace).passed(now)
+        {
+            self.carrier = Carrier::Down;
+            self.routers.clear();
+            self.leases.clear();
+        }
+        self.routers.retain(|_, router| {
+            router.expire(now);
+            router.alive(now)
+        });
+        self.leases.retain(|_, lease| !lease.expires.passed(now));
+    }
+
+    /// When the next fact runs out.
+    pub fn next_deadline(&self, now: BootTime, grace: Duration) -> Option<BootTime> {
+        let grace_ends = match self.carrier {
+            Carrier::LostAt(lost) => Some(lost.after(grace)),
+            Carrier::Down | Carrier::UpSince(_) => None,
+        };
+        let routers = self.routers.values().filter_map(RouterFacts::next_deadline);
+        let leases = self.leases.values().map(|lease| lease.expires);
+        let discovery = self.up_since().and_then(|up| self.discovery.next_deadline(now, up));
+        let deadlines = routers.chain(leases).chain(grace_ends).chain(discovery);
+        deadlines.filter(|deadline| *deadline != BootTime::FOREVER).min()
+    }
+
+    /// Asks routers anew; addresses from before wait for an explanation as if they were new.
+    fn start_afresh(&mut self, now: BootTime) {
+        self.discovery = Discovery::default();
+        for fact in self.addresses.values_mut() {
+            fact.seen = now;
+        }
+    }
+
+    /// Makes room for a router whose prefixes are in use here by one whose are not; whether there was one.
+    ///
+    /// So a flood of made-up routers never drives out, nor keeps out, one that this host has an address from.
+    fn make_room(&mut self, newcomer: &RouterFacts) -> bool {
+        if !self.in_use(newcomer) {
+            return false;
+        }
+        let idle = self.routers.iter().find(|(_, router)| !self.in_use(router)).map(|(address, _)| *address);
+        idle.is_some_and(|address| self.routers.remove(&address).is_some())
+    }
+
+    /// Solicitations leave from a link-local address (RFC 4861 4.1).
+    fn has_link_local_source(&self) -> bool {
+        self.addresses().any(|fact| match fact.address.key.address {
+            IpAddr::V6(address) => address.is_unicast_link_local() && !fact.address.tentative,
+            IpAddr::V4(_) => false,
+        })
+    }
+
+    fn in_use(&self, router: &RouterFacts) -> bool {
+        self.addresses().any(|fact| !fact.address.tentative && router.covers(fact.address.key.address))
+    }
+}
