@@ -9,6 +9,7 @@
 //!
 //! Terms are those of draft-ietf-mif-api-extension-00 ("the draft") and of RFC 7556 and RFC 8801.
 
+pub mod address_selection;
 pub mod assemble;
 pub mod change;
 pub mod configuration;
