@@ -1,0 +1,83 @@
+//! What can go wrong, in words that say what to do next.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+/// The one error of this program.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program could not be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// Its name or path.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program ended with something else than 0.
+    #[error("{command} ended with {status}")]
+    Failed {
+        /// What was called.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A line of the list of packages is not understood.
+    #[error("packaging/deps/debian.txt, line {line}: {text:?} is not `package purposes why`")]
+    PackageList {
+        /// The line's number, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// This machine has no apt-get that knows our packages.
+    #[error(
+        "this is not Debian: install what corresponds to {packages}\n\
+         and say --no-install to go on without this check"
+    )]
+    OtherDistribution {
+        /// All that are needed, by their Debian names.
+        packages: String,
+    },
+    /// Root is needed and there is no way to become it.
+    #[error("{purpose} needs root, and neither is this root nor is there sudo; as root: {command}")]
+    NoRoot {
+        /// What for.
+        purpose: &'static str,
+        /// What to do as root.
+        command: String,
+    },
+    /// The second tier of tests cannot be run.
+    #[error(
+        "the root tier was not run: it needs root, or sudo without a password; \
+         `cargo xtask test --unprivileged` leaves it out"
+    )]
+    NoRootTier,
+    /// A daemon that was started ended, or did not get ready.
+    #[error("{name} {what}; it said:\n{log}")]
+    Daemon {
+        /// Which.
+        name: &'static str,
+        /// What it did.
+        what: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// There is nothing of that name.
+    #[error("there is no benchmark {name:?}; there are: {known}")]
+    NoBenchmark {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask lint`: what is checked without running anything.
+
+use crate::command::{self, say};
+use crate::deps::{Dependencies, Purpose};
+use crate::error::Error;
+use crate::workspace;
+
+/// Runs rustfmt, clippy and cargo-deny.
+///
+/// # Errors
+/// When one of them finds something.
+pub fn lint(dependencies: &Dependencies) -> Result<(), Error> {
+    dependencies.ensure(&[Purpose::Build])?;
+    command::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+    command::run(workspace::cargo().args(clippy))?;
+    install_cargo_deny()?;
+    // Not its advisories: they change without a change here.
+    command::run(workspace::cargo().args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+}
+
+fn install_cargo_deny() -> Result<(), Error> {
+    if command::output(workspace::cargo().args(["deny", "--version"]))?.status.success() {
+        return Ok(());
+    }
+    say("installing cargo-deny; this takes some minutes, once");
+    command::run(workspace::cargo().args(["install", "--locked", "cargo-deny"]))
+}
