@@ -33,7 +33,8 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
     };
     if chosen.is_empty() {
         let name = options.name.clone().unwrap_or_else(|| format!("{PREFIX}*"));
-        return Err(Error::NoBenchmark { name, known: known.join(" ") });
+        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(" ") };
+        return Err(Error::NoBenchmark { name, known });
     }
     workspace::build(Profile::Release)?;
     for benchmark in chosen {

@@ -73,7 +73,7 @@ pub enum Error {
         log: String,
     },
     /// There is nothing of that name.
-    #[error("there is no benchmark {name:?}; there are: {known}")]
+    #[error("there is no benchmark {name:?}; known: {known}")]
     NoBenchmark {
         /// What was asked for.
         name: String,

@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod deps;
 mod error;
+mod interrupt;
 mod lint;
 mod run;
 mod test;

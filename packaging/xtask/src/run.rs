@@ -2,17 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
 
 use crate::bus::Bus;
 use crate::command::{self, Daemon, INTERVAL, as_root, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
+use crate::interrupt;
 use crate::workspace::{self, Profile};
 
 /// How long mifd may take to serve; its start-up rule alone allows four seconds per link.
@@ -40,8 +38,7 @@ pub fn run(dependencies: &Dependencies, options: &Options) -> Result<(), Error> 
     dependencies.ensure(&[Purpose::Build, Purpose::Run])?;
     let profile = if options.release { Profile::Release } else { Profile::Dev };
     workspace::build(profile)?;
-    // From here on Ctrl-C ends what is in the foreground; this program cleans up behind it.
-    let signals = block_signals();
+    interrupt::catch();
     let bus = Bus::start()?;
     let log = workspace::target()?.join("mifd.log");
     let mut mifd = start_mifd(&bus, options, profile, &log)?;
@@ -55,7 +52,7 @@ pub fn run(dependencies: &Dependencies, options: &Options) -> Result<(), Error> 
     say(&format!("  busctl --address={} tree org.ietf.Mif1", bus.address()));
     say(&format!("  {} --bus {} translate www.ietf.org", mifctl.display(), bus.address()));
     say(&format!("its log is {}; Ctrl-C ends it all", log.display()));
-    monitor(&mifctl, bus.address(), signals)
+    monitor(&mifctl, bus.address())
 }
 
 fn start_mifd(bus: &Bus, options: &Options, profile: Profile, log: &Path) -> Result<Daemon, Error> {
@@ -74,7 +71,7 @@ fn start_mifd(bus: &Bus, options: &Options, profile: Profile, log: &Path) -> Res
 }
 
 /// Waits until mifd owns its name, that is after its first inventory.
-fn wait_for_service(mifd: &mut Daemon, mifctl: &PathBuf, address: &str, log: &Path) -> Result<(), Error> {
+fn wait_for_service(mifd: &mut Daemon, mifctl: &Path, address: &str, log: &Path) -> Result<(), Error> {
     let start = Instant::now();
     loop {
         let answer = command::output(Command::new(mifctl).args(["--bus", address, "status"]))?;
@@ -86,6 +83,7 @@ fn wait_for_service(mifd: &mut Daemon, mifctl: &PathBuf, address: &str, log: &Pa
             None if start.elapsed() > START => {
                 format!("does not serve: {}", String::from_utf8_lossy(&answer.stderr).trim())
             }
+            None if interrupt::requested() => "was not waited for any longer".to_owned(),
             None => {
                 std::thread::sleep(INTERVAL);
                 continue;
@@ -96,29 +94,14 @@ fn wait_for_service(mifd: &mut Daemon, mifctl: &PathBuf, address: &str, log: &Pa
 }
 
 /// Runs `mifctl monitor` until it ends or this program is asked to.
-fn monitor(mifctl: &PathBuf, address: &str, signals: SigSet) -> Result<(), Error> {
+fn monitor(mifctl: &Path, address: &str) -> Result<(), Error> {
     let mut monitor = Command::new(mifctl);
     monitor.args(["--bus", address, "monitor"]);
-    let mut child = monitor.spawn().map_err(|source| command::cannot_start(&monitor, source))?;
-    let pid = i32::try_from(child.id()).map(Pid::from_raw);
-    std::thread::spawn(move || {
-        // Ctrl-C reaches mifctl too; a signal to this process alone is handed on.
-        if let (Ok(signal), Ok(pid)) = (signals.wait(), pid) {
-            let _ = kill(pid, signal);
-        }
-    });
-    child.wait().map_err(|source| command::cannot_start(&monitor, source))?;
-    Ok(())
-}
-
-fn block_signals() -> SigSet {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
+    let mut monitor = Daemon::start(monitor)?;
+    while monitor.ended().is_none() && !interrupt::requested() {
+        std::thread::sleep(INTERVAL);
     }
-    // Programs that this one starts begin with no signal blocked: std sees to that.
-    let _ = signals.thread_block();
-    signals
+    Ok(())
 }
 
 fn tail(log: &Path) -> String {
