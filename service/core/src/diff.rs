@@ -36,20 +36,25 @@ struct Deadlines {
     valid: BootTime,
 }
 
-/// Gives out object numbers. Never one twice.
+/// Gives out object numbers, interfaces and provisioning domains each from a row of their own. Never one twice.
 #[derive(Clone, Debug)]
-pub struct Serials(u64);
+pub struct Serials {
+    next_interface: u64,
+    next_pvd: u64,
+}
 
 impl Serials {
     /// Starts at a number that no earlier run in this boot has given out.
     pub const fn starting_at(first: u64) -> Self {
-        Self(first)
+        Self { next_interface: first, next_pvd: first }
     }
 
-    fn next(&mut self) -> Serial {
-        let serial = Serial(self.0);
-        self.0 = self.0.saturating_add(1);
-        serial
+    fn interface(&mut self) -> Serial {
+        take(&mut self.next_interface)
+    }
+
+    fn pvd(&mut self) -> Serial {
+        take(&mut self.next_pvd)
     }
 }
 
@@ -73,7 +78,7 @@ impl Published {
     /// Publishes a link that is new; `birth` tells it from an earlier one of the same number.
     pub fn appear(birth: u64, link: &Link, target: &mut Target<'_>) -> Self {
         let interface = Arc::new(Interface {
-            serial: target.serials.next(),
+            serial: target.serials.interface(),
             ifindex: link.ifindex,
             name: link.name.clone(),
             display_name: display_name(link),
@@ -175,7 +180,7 @@ impl Published {
 impl PublishedPvd {
     fn new(key: PvdKey, draft: Draft, interface: &Interface, target: &mut Target<'_>) -> Self {
         let view = Arc::new(Pvd {
-            serial: target.serials.next(),
+            serial: target.serials.pvd(),
             key,
             interface: interface.serial,
             ifindex: interface.ifindex,
@@ -290,6 +295,12 @@ fn join(elements: &BTreeMap<Element, Configuration>) -> Configuration {
         used.join(configuration);
         used
     })
+}
+
+fn take(next: &mut u64) -> Serial {
+    let serial = Serial(*next);
+    *next = next.saturating_add(1);
+    serial
 }
 
 fn display_name(link: &Link) -> String {

@@ -10,7 +10,9 @@
 //! Terms are those of draft-ietf-mif-api-extension-00 ("the draft") and of RFC 7556 and RFC 8801.
 
 pub mod address_selection;
+pub mod announcement;
 pub mod assemble;
+pub mod broadcast;
 pub mod change;
 pub mod configuration;
 pub mod diff;
@@ -18,10 +20,14 @@ pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod limits;
+pub mod outbox;
+pub mod plan;
 pub mod pvd;
 pub mod ra;
 pub mod snapshot;
+pub mod subscription;
 pub mod text;
 pub mod time;
+pub mod usage;
 
 pub use time::BootTime;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The number in an object path: unique in a boot, never reused. The paths are the draft's interface and
+/// The number in an object path: unique among its kind in a boot, never reused. The paths are the draft's interface and
 /// provisioning domain identifiers (3.5.3, 3.5.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

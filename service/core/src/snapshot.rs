@@ -5,6 +5,7 @@ use crate::event::Ifindex;
 use crate::pvd::{Interface, Pvd, Serial};
 use rpds::RedBlackTreeMapSync;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// All interfaces and provisioning domains of one moment.
@@ -15,6 +16,7 @@ pub struct Snapshot {
     by_ifindex: RedBlackTreeMapSync<Ifindex, Serial>,
     defaults: Defaults,
     startup: bool,
+    pvd_serials: std::ops::Range<u64>,
 }
 
 /// What a program that knows nothing of provisioning domains uses: at most one a family.
@@ -43,6 +45,17 @@ impl Snapshot {
     /// The provisioning domain with this identifier.
     pub fn pvd(&self, serial: Serial) -> Option<&Arc<Pvd>> {
         self.pvds.get(&serial)
+    }
+
+    /// Whether this run of the service ever had a provisioning domain with this identifier.
+    pub fn had_pvd(&self, serial: Serial) -> bool {
+        self.pvd_serials.contains(&serial.0)
+    }
+
+    /// The interface that appeared next after `serial`; the first one for `None`.
+    pub fn interface_after(&self, serial: Option<Serial>) -> Option<&Arc<Interface>> {
+        let after = serial.map_or(Bound::Unbounded, Bound::Excluded);
+        self.interfaces.range((after, Bound::Unbounded)).next().map(|(_, interface)| interface)
     }
 
     /// All interfaces, in order of appearance.
@@ -122,6 +135,11 @@ impl Snapshot {
     }
 
     pub(crate) fn put_pvd(&mut self, pvd: Arc<Pvd>) {
+        let Serial(number) = pvd.serial;
+        if self.pvd_serials.is_empty() {
+            self.pvd_serials = number..number;
+        }
+        self.pvd_serials.end = self.pvd_serials.end.max(number.saturating_add(1));
         self.pvds.insert_mut(pvd.serial, pvd);
     }
 
