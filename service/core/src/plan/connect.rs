@@ -1,0 +1,167 @@
+//! Connect to Address and Connect to Address From Address (the draft, 3.5.19 and 3.5.20).
+
+use super::{
+    BadDestination, BadSource, Invalid, NotSupported, Refusal, Unreachable, check_timeout, find, sources,
+};
+use crate::address_selection::is_link_local;
+use crate::configuration::{AddressFamily, Prefix};
+use crate::event::Ifindex;
+use crate::pvd::{Pvd, Serial};
+use crate::snapshot::Snapshot;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+
+/// What a caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectRequest {
+    /// Where to.
+    pub address: IpAddr,
+    /// Which port there.
+    pub port: u16,
+    /// From where, when the caller cares.
+    pub source: Option<IpAddr>,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// Which protocol.
+    pub protocol: Protocol,
+}
+
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 9293.
+    #[default]
+    Tcp,
+    /// RFC 8684. What is promised of sources and routes covers the first subflow.
+    Mptcp,
+}
+
+impl Protocol {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Mptcp];
+
+    /// The word of the D-Bus contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Mptcp => "mptcp",
+        }
+    }
+
+    /// The protocol that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.word() == word)
+    }
+}
+
+/// Everything that connecting needs. All of it is of one provisioning domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectPlan {
+    /// The provisioning domain.
+    pub pvd: Serial,
+    /// Its interface.
+    pub ifindex: Ifindex,
+    /// The sources to try, best first; never empty.
+    pub sources: Vec<IpAddr>,
+    /// Where to; a link-local address carries the interface as its scope.
+    pub destination: SocketAddr,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// Which protocol.
+    pub protocol: Protocol,
+}
+
+/// How to connect as `request` says inside `pvd`.
+///
+/// # Errors
+/// Every reason that can be seen without sending anything, [`Refusal`].
+pub fn connect(snapshot: &Snapshot, pvd: Serial, request: &ConnectRequest) -> Result<ConnectPlan, Refusal> {
+    let pvd = find(snapshot, pvd)?;
+    check_destination(snapshot, pvd, request.address)?;
+    if request.port == 0 {
+        return Err(Refusal::InvalidArgs(Invalid::Port));
+    }
+    check_timeout(request.timeout_ms)?;
+    let sources = choose_sources(pvd, request)?;
+    if !pvd.link_up {
+        return Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())));
+    }
+    check_alone(snapshot, pvd, AddressFamily::of(request.address))?;
+    Ok(ConnectPlan {
+        pvd: pvd.serial,
+        ifindex: pvd.ifindex,
+        sources,
+        destination: scoped(request.address, request.port, pvd.ifindex),
+        timeout_ms: request.timeout_ms,
+        protocol: request.protocol,
+    })
+}
+
+/// `address` and `port` as a socket takes them: link-local addresses mean nothing without their link (RFC 4007 6).
+pub(super) const fn scoped(address: IpAddr, port: u16, ifindex: Ifindex) -> SocketAddr {
+    match address {
+        IpAddr::V6(v6) if is_link_local(v6) => SocketAddr::V6(SocketAddrV6::new(v6, port, 0, ifindex)),
+        IpAddr::V4(_) | IpAddr::V6(_) => SocketAddr::new(address, port),
+    }
+}
+
+fn check_destination(snapshot: &Snapshot, pvd: &Pvd, address: IpAddr) -> Result<(), Refusal> {
+    let own = || snapshot.pvds().flat_map(|pvd| &pvd.addresses).any(|own| own.address == address);
+    let why = match address {
+        _ if address.is_loopback() => Some(BadDestination::Loopback),
+        _ if address.is_unspecified() => Some(BadDestination::Unspecified),
+        _ if address.is_multicast() => Some(BadDestination::Multicast),
+        IpAddr::V4(v4) if v4.is_broadcast() || is_subnet_broadcast(pvd, v4) => {
+            Some(BadDestination::Broadcast)
+        }
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => v6.to_ipv4_mapped().map(BadDestination::V4Mapped),
+        _ if own() => Some(BadDestination::OwnHost),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    };
+    why.map_or(Ok(()), |why| Err(Refusal::InvalidArgs(Invalid::Destination(address, why))))
+}
+
+/// Whether `address` is the last one of a prefix of `pvd` (RFC 919). /31 and /32 have no such address (RFC 3021).
+fn is_subnet_broadcast(pvd: &Pvd, address: Ipv4Addr) -> bool {
+    pvd.addresses.iter().filter(|own| own.address.is_ipv4() && own.prefix_length < 31).any(|own| {
+        let prefix = Prefix::covering(own.address, own.prefix_length);
+        let host_bits = u32::MAX.checked_shr(u32::from(own.prefix_length)).unwrap_or(0);
+        prefix.covers(IpAddr::V4(address)) && u32::from(address) & host_bits == host_bits
+    })
+}
+
+fn choose_sources(pvd: &Pvd, request: &ConnectRequest) -> Result<Vec<IpAddr>, Refusal> {
+    let family = AddressFamily::of(request.address);
+    if !pvd.family.includes(family) {
+        return Err(Refusal::NetworkUnreachable(Unreachable::NoFamily(pvd.id.clone(), family)));
+    }
+    if let Some(source) = request.source {
+        return check_source(pvd, source, request.address).map(|()| vec![source]);
+    }
+    let sources = sources(pvd, request.address);
+    if sources.is_empty() {
+        return Err(Refusal::NetworkUnreachable(Unreachable::NoUsableAddress(pvd.id.clone(), family)));
+    }
+    Ok(sources)
+}
+
+fn check_source(pvd: &Pvd, source: IpAddr, destination: IpAddr) -> Result<(), Refusal> {
+    let why = match pvd.addresses.iter().find(|own| own.address == source) {
+        None => BadSource::NotOfPvd(source, pvd.id.clone()),
+        Some(_) if source.is_ipv4() != destination.is_ipv4() => {
+            BadSource::OtherFamily { source, destination }
+        }
+        Some(own) if !own.usable() => BadSource::NotUsable(source),
+        Some(_) => return Ok(()),
+    };
+    Err(Refusal::SourceNotValid(why))
+}
+
+/// Without routing per provisioning domain, the kernel's one routing table decides which router of an interface a
+/// packet takes. That is the right one for sure only when there is no other of the family.
+fn check_alone(snapshot: &Snapshot, pvd: &Pvd, family: AddressFamily) -> Result<(), Refusal> {
+    let shares = |interface| snapshot.pvds_of_family(interface, family) > 1;
+    if snapshot.interface(pvd.interface).is_some_and(|interface| shares(interface)) {
+        return Err(Refusal::NotSupported(NotSupported::SeveralPvds(pvd.id.clone(), family)));
+    }
+    Ok(())
+}

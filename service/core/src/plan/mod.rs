@@ -1,0 +1,61 @@
+//! Plans: a request and the provisioning domain that it names become everything that carrying it out needs, or a
+//! refusal that says what was wrong.
+//!
+//! A plan is made from a frozen [`Snapshot`](crate::snapshot::Snapshot) and holds addresses, servers and an interface
+//! of one provisioning domain only. That nothing of another one is used is a property of this module (and of its
+//! tests), not a hope about sockets.
+
+mod connect;
+mod name;
+mod outcome;
+mod refusal;
+mod translate;
+
+#[cfg(test)]
+mod tests;
+
+pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect};
+pub use outcome::{
+    Answer, AnswerSource, ConnectFailure, ConnectFailureReason, TranslationEnd, TranslationFailure, Transport,
+};
+pub use refusal::{
+    BadDestination, BadName, BadSource, Invalid, NotSupported, Refusal, Unreachable, UntranslatableName,
+};
+pub use translate::{
+    DnsPlan, DnsServer, Families, Lookup, System, TranslatePlan, TranslateRequest, Translation, translate,
+};
+
+use crate::pvd::{Pvd, Serial};
+use crate::snapshot::Snapshot;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The longest time that a request may take, in milliseconds.
+pub const LONGEST_TIMEOUT_MS: u32 = 120_000;
+/// How long connecting may take when the caller does not say, in milliseconds.
+pub const CONNECT_TIMEOUT_MS: u32 = 20_000;
+/// How long a translation may take when the caller does not say, in milliseconds.
+pub const TRANSLATE_TIMEOUT_MS: u32 = 10_000;
+/// The longest name that a caller may give, in bytes, before anything is made of it.
+pub const NAME_LENGTH: usize = 1024;
+/// The most addresses that one translation gives.
+pub const ADDRESSES_PER_TRANSLATION: usize = 64;
+
+fn find(snapshot: &Snapshot, serial: Serial) -> Result<&Arc<Pvd>, Refusal> {
+    snapshot.pvd(serial).ok_or(Refusal::PvdGone(serial))
+}
+
+fn check_timeout(timeout_ms: u32) -> Result<(), Refusal> {
+    if (1..=LONGEST_TIMEOUT_MS).contains(&timeout_ms) {
+        Ok(())
+    } else {
+        Err(Refusal::InvalidArgs(Invalid::Timeout(timeout_ms)))
+    }
+}
+
+/// The usable addresses of `pvd` for `destination`, best first (RFC 6724 5).
+fn sources(pvd: &Pvd, destination: IpAddr) -> Vec<IpAddr> {
+    use crate::address_selection::{Candidate, rank_sources};
+    let candidates = pvd.addresses.iter().filter_map(Candidate::of);
+    rank_sources(destination, candidates).into_iter().map(|ranked| ranked.candidate.address).collect()
+}

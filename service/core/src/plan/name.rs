@@ -1,0 +1,104 @@
+//! What a caller's text is: a literal address, a host name, or neither.
+
+use super::{BadName, NAME_LENGTH};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A text that means a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    /// An address in so many digits.
+    Literal(IpAddr),
+    /// A name.
+    Name(HostName),
+}
+
+/// A valid host name: labels of letters, digits, hyphens and underscores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostName {
+    /// As DNS writes it (A-labels), no final dot.
+    pub(super) ascii: String,
+    /// It had a final dot: nothing may be put behind it.
+    pub(super) absolute: bool,
+}
+
+/// Domains whose names DNS is not to be asked for: localhost and invalid (RFC 6761 6.3, 6.4), local (RFC 6762 3),
+/// onion (RFC 7686 2).
+const SPECIAL_USE: [&str; 4] = ["local", "localhost", "invalid", "onion"];
+
+/// The most characters of a name in the presentation that DNS can carry (RFC 1035 3.1: 255 octets on the wire).
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+
+impl Host {
+    /// Reads `text`. Only strict dotted quads and the forms of RFC 4291 2.2 are literals: "0x7f.1" is a name.
+    pub(super) fn parse(text: &str) -> Result<Self, BadName> {
+        if text.len() > NAME_LENGTH {
+            return Err(BadName::TooLongText(text.len()));
+        }
+        if text.is_empty() {
+            return Err(BadName::Empty);
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Literal(address));
+        }
+        if text.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok()) {
+            return Err(BadName::Zone);
+        }
+        HostName::parse(text).map(Self::Name)
+    }
+}
+
+impl HostName {
+    fn parse(text: &str) -> Result<Self, BadName> {
+        let ascii = to_ascii(text)?;
+        let (name, absolute) = ascii.strip_suffix('.').map_or((&*ascii, false), |name| (name, true));
+        if name.is_empty() {
+            return Err(BadName::Root);
+        }
+        check(name)?;
+        Ok(Self { ascii: name.to_owned(), absolute })
+    }
+
+    pub(super) fn is_one_label(&self) -> bool {
+        !self.ascii.contains('.')
+    }
+
+    /// The special-use domain that it is in.
+    pub(super) fn special_use(&self) -> Option<&'static str> {
+        let top = self.ascii.rsplit('.').next()?;
+        SPECIAL_USE.into_iter().find(|domain| top.eq_ignore_ascii_case(domain))
+    }
+
+    /// This name inside `domain`, if DNS can carry that.
+    pub(super) fn inside(&self, domain: &str) -> Option<String> {
+        let domain = domain.strip_suffix('.').unwrap_or(domain);
+        let full = format!("{}.{domain}", self.ascii);
+        check(&full).ok().map(|()| full)
+    }
+}
+
+/// Names that are not ASCII become A-labels (RFC 5890), by the mapping of UTS 46.
+fn to_ascii(text: &str) -> Result<String, BadName> {
+    if text.is_ascii() {
+        return Ok(text.to_owned());
+    }
+    let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY);
+    ascii.map(std::borrow::Cow::into_owned).map_err(|_| BadName::NotInternationalized)
+}
+
+/// `name` has no final dot.
+fn check(name: &str) -> Result<(), BadName> {
+    for label in name.split('.') {
+        if label.is_empty() {
+            return Err(BadName::EmptyLabel);
+        }
+        let odd = |character: &char| !(character.is_ascii_alphanumeric() || matches!(character, '-' | '_'));
+        if let Some(character) = label.chars().find(odd) {
+            return Err(BadName::Character(character));
+        }
+        if label.len() > LONGEST_LABEL {
+            return Err(BadName::LabelTooLong(label.to_owned()));
+        }
+    }
+    if name.len() > LONGEST_NAME { Err(BadName::TooLong(name.len())) } else { Ok(()) }
+}

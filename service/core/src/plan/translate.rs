@@ -1,0 +1,279 @@
+//! Translate Name (the draft, 3.5.16).
+
+use super::connect::scoped;
+use super::name::{Host, HostName};
+use super::{Invalid, NotSupported, Refusal, Unreachable, UntranslatableName, check_timeout, find, sources};
+use crate::address_selection::is_link_local;
+use crate::configuration::{AddressFamily, Configuration};
+use crate::event::Ifindex;
+use crate::pvd::{Pvd, Serial};
+use crate::snapshot::Snapshot;
+use std::net::{IpAddr, SocketAddr};
+
+/// What a caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslateRequest {
+    /// A host name or a literal address, as the caller wrote it.
+    pub name: String,
+    /// Which addresses.
+    pub families: Families,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// The systems to ask and no other; `None` means what suits the name.
+    pub systems: Option<Vec<System>>,
+}
+
+/// The families that are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// Both.
+    #[default]
+    Any,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+}
+
+impl Families {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Any, Self::Ipv4, Self::Ipv6];
+
+    /// The word of the D-Bus contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+
+    /// The families that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|families| families.word() == word)
+    }
+
+    /// Whether `family` is asked for.
+    pub const fn includes(self, family: AddressFamily) -> bool {
+        matches!(
+            (self, family),
+            (Self::Any, _) | (Self::Ipv4, AddressFamily::Ipv4) | (Self::Ipv6, AddressFamily::Ipv6)
+        )
+    }
+}
+
+/// A system that knows names (the draft, 2.2.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// DNS.
+    Dns,
+    /// The host table.
+    Hosts,
+    /// Multicast DNS (RFC 6762).
+    Mdns,
+    /// Link-local multicast name resolution (RFC 4795).
+    Llmnr,
+    /// NIS.
+    Nis,
+}
+
+impl System {
+    /// All, in the order in which the contract names them.
+    pub const ALL: [Self; 5] = [Self::Dns, Self::Hosts, Self::Mdns, Self::Llmnr, Self::Nis];
+    /// Those that this service can ask.
+    pub const AVAILABLE: [Self; 2] = [Self::Dns, Self::Hosts];
+
+    /// The word of the D-Bus contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Hosts => "hosts",
+            Self::Mdns => "mdns",
+            Self::Llmnr => "llmnr",
+            Self::Nis => "nis",
+        }
+    }
+
+    /// The system that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|system| system.word() == word)
+    }
+
+    pub(super) fn available_words() -> String {
+        Self::AVAILABLE.map(Self::word).join(", ")
+    }
+}
+
+/// Everything that translating needs. All of it is of one provisioning domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslatePlan {
+    /// The provisioning domain.
+    pub pvd: Serial,
+    /// Its interface.
+    pub ifindex: Ifindex,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// What is to be done.
+    pub translation: Translation,
+}
+
+/// What is to be done for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Translation {
+    /// Nothing: it is an address.
+    Literal(IpAddr),
+    /// It is to be looked up.
+    Lookup(Lookup),
+}
+
+/// What is to be asked, in the order of the fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The name as DNS writes it, no final dot.
+    pub name: String,
+    /// Which addresses.
+    pub families: Families,
+    /// Whether to look into the host table first.
+    pub hosts: bool,
+    /// How to ask DNS; or why not, which is then the answer when the host table does not know the name.
+    pub dns: Result<DnsPlan, Refusal>,
+}
+
+/// How to ask DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsPlan {
+    /// The servers, in the order to ask them; never empty.
+    pub servers: Vec<DnsServer>,
+    /// The absolute names to ask for until one exists, no final dot; never empty.
+    pub names: Vec<String>,
+}
+
+/// A server and how to reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer {
+    /// Where it is; a link-local address carries the interface as its scope.
+    pub address: SocketAddr,
+    /// The source to ask from. `None` for a link-local server: the kernel takes the link's own link-local address,
+    /// which belongs to no provisioning domain.
+    pub source: Option<IpAddr>,
+}
+
+/// How to translate as `request` says inside `pvd`.
+///
+/// # Errors
+/// Every reason that can be seen without asking anybody, [`Refusal`].
+pub fn translate(
+    snapshot: &Snapshot,
+    pvd: Serial,
+    request: &TranslateRequest,
+) -> Result<TranslatePlan, Refusal> {
+    let pvd = find(snapshot, pvd)?;
+    let invalid_name = |why| Refusal::InvalidArgs(Invalid::Name(request.name.clone(), why));
+    let host = Host::parse(&request.name).map_err(invalid_name)?;
+    check_timeout(request.timeout_ms)?;
+    let systems = Systems::of(request.systems.as_deref())?;
+    let translation = match host {
+        Host::Literal(address) if request.families.includes(AddressFamily::of(address)) => {
+            Translation::Literal(address)
+        }
+        Host::Literal(address) => return Err(Refusal::NoAddress(address)),
+        Host::Name(name) => Translation::Lookup(look_up(pvd, name, request.families, systems)?),
+    };
+    Ok(TranslatePlan { pvd: pvd.serial, ifindex: pvd.ifindex, timeout_ms: request.timeout_ms, translation })
+}
+
+/// The systems that may be asked, as far as this service can.
+#[derive(Clone, Copy)]
+struct Systems {
+    hosts: bool,
+    dns: bool,
+}
+
+impl Systems {
+    fn of(named: Option<&[System]>) -> Result<Self, Refusal> {
+        let Some(named) = named else { return Ok(Self { hosts: true, dns: true }) };
+        if named.is_empty() {
+            return Err(Refusal::InvalidArgs(Invalid::NoSystems));
+        }
+        if let Some(missing) = named.iter().find(|system| !System::AVAILABLE.contains(system)) {
+            return Err(Refusal::NotSupported(NotSupported::System(*missing)));
+        }
+        Ok(Self { hosts: named.contains(&System::Hosts), dns: named.contains(&System::Dns) })
+    }
+}
+
+fn look_up(pvd: &Pvd, name: HostName, families: Families, systems: Systems) -> Result<Lookup, Refusal> {
+    let dns = if systems.dns {
+        ask_dns(pvd, &name)
+    } else {
+        Err(Refusal::NameNotFound(UntranslatableName::NotInHosts(name.ascii.clone())))
+    };
+    match dns {
+        Err(refusal) if !systems.hosts => Err(refusal),
+        dns => Ok(Lookup { name: name.ascii, families, hosts: systems.hosts, dns }),
+    }
+}
+
+fn ask_dns(pvd: &Pvd, name: &HostName) -> Result<DnsPlan, Refusal> {
+    let names = candidates(pvd, name).map_err(Refusal::NameNotFound)?;
+    let servers = servers(pvd);
+    if servers.is_empty() {
+        return Err(Refusal::NoNameServers(pvd.id.clone()));
+    }
+    if !pvd.link_up {
+        return Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())));
+    }
+    Ok(DnsPlan { servers, names })
+}
+
+/// The absolute names to ask for. A single label leaves the host only inside a search domain, and search domains
+/// are for single labels only: otherwise a name could mean one host here and another one there.
+fn candidates(pvd: &Pvd, name: &HostName) -> Result<Vec<String>, UntranslatableName> {
+    if let Some(domain) = name.special_use() {
+        return Err(UntranslatableName::SpecialUse { name: name.ascii.clone(), domain });
+    }
+    if !name.is_one_label() {
+        return Ok(vec![name.ascii.clone()]);
+    }
+    if name.absolute {
+        return Err(UntranslatableName::AbsoluteLabel(format!("{}.", name.ascii)));
+    }
+    let mut names: Vec<String> = Vec::new();
+    for full in search_domains(&pvd.used).filter_map(|domain| name.inside(domain)) {
+        if !names.iter().any(|known| known.eq_ignore_ascii_case(&full)) {
+            names.push(full);
+        }
+    }
+    if names.is_empty() {
+        return Err(UntranslatableName::NoSearchDomain { name: name.ascii.clone(), pvd: pvd.id.clone() });
+    }
+    Ok(names)
+}
+
+/// The search list (RFC 3397, RFC 3646, RFC 8106), or else the one domain name of the network, which is "to be used
+/// when resolving hostnames" (RFC 2132 3.17).
+fn search_domains(configuration: &Configuration) -> impl Iterator<Item = &str> {
+    let list = configuration.search_domains.iter();
+    let only = configuration.domain_name.iter().filter(|_| configuration.search_domains.is_empty());
+    list.chain(only).map(String::as_str)
+}
+
+/// The servers that can be reached from inside `pvd`, in its order.
+fn servers(pvd: &Pvd) -> Vec<DnsServer> {
+    const DNS_PORT: u16 = 53;
+    let reach = |address: IpAddr| DnsServer {
+        address: scoped(address, DNS_PORT, pvd.ifindex),
+        source: sources(pvd, address).first().copied(),
+    };
+    let server = |address: &IpAddr| match *address {
+        IpAddr::V6(v6) if is_link_local(v6) => {
+            let server = DnsServer { source: None, ..reach(*address) };
+            pvd.family.includes(AddressFamily::Ipv6).then_some(server)
+        }
+        // A network has no business with this host's own servers, and no server is behind the others.
+        address if address.is_loopback() || address.is_unspecified() || address.is_multicast() => None,
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => None,
+        address => Some(reach(address)).filter(|server| server.source.is_some()),
+    };
+    pvd.used.dns_servers.iter().filter_map(server).collect()
+}
