@@ -19,6 +19,7 @@ pub mod diff;
 pub mod engine;
 pub mod event;
 pub mod facts;
+pub mod hosts;
 pub mod limits;
 pub mod outbox;
 pub mod plan;

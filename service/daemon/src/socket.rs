@@ -1,1 +1,199 @@
-//! See below.
+//! The one place with socket options: sockets that stay in their provisioning domain.
+
+use mif_core::event::Ifindex;
+use mif_core::plan::Protocol;
+use nix::errno::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::fchown;
+
+/// What keeps a socket inside a provisioning domain, whatever its addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The interface that packets leave by, and come in by.
+    pub ifindex: Ifindex,
+}
+
+impl Scope {
+    /// The scope of the interface `ifindex`.
+    pub const fn new(ifindex: Ifindex) -> Self {
+        Self { ifindex }
+    }
+
+    /// Puts `socket` into this scope. To be done before any address is bound.
+    ///
+    /// # Errors
+    /// ENODEV for interface 0, which would mean "any". The kernel does not look whether others exist: with one that
+    /// is gone, connecting fails.
+    fn apply(self, socket: &Socket) -> io::Result<()> {
+        if self.ifindex == 0 {
+            return Err(Errno::ENODEV.into());
+        }
+        // By index: a name may have gone to another interface since the plan was made.
+        set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, self.ifindex.cast_signed())
+    }
+}
+
+/// A stream socket in `scope`, bound to `source`, close-on-exec and not blocking. The port is chosen when it connects:
+/// chosen now, ports would run out as soon as one source had used each of them once.
+///
+/// # Errors
+/// What the kernel says; EADDRNOTAVAIL: `source` is no address of this host.
+pub fn stream(scope: Scope, protocol: Protocol, source: IpAddr) -> io::Result<Socket> {
+    let protocol = match protocol {
+        Protocol::Tcp => socket2::Protocol::TCP,
+        Protocol::Mptcp => socket2::Protocol::MPTCP,
+    };
+    let socket = new(scope, SocketAddr::new(source, 0), Type::STREAM, protocol)?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    bind(&socket, scope, source)?;
+    Ok(socket)
+}
+
+/// A stream socket for `server`; `None` as source lets the kernel take the interface's own address for it.
+///
+/// # Errors
+/// As [`stream`].
+pub fn stream_to(scope: Scope, server: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket> {
+    match source {
+        Some(source) => stream(scope, Protocol::Tcp, source),
+        None => new(scope, server, Type::STREAM, socket2::Protocol::TCP),
+    }
+}
+
+/// A datagram socket in `scope`, bound to `source` and connected to `server`, not blocking. Being connected it takes
+/// packets from nowhere else, and hears at once when nothing listens there.
+///
+/// # Errors
+/// As [`stream`]; ENETUNREACH, EHOSTUNREACH: no way leads there.
+pub fn datagram_to(scope: Scope, server: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let socket = new(scope, server, Type::DGRAM, socket2::Protocol::UDP)?;
+    if let Some(source) = source {
+        bind(&socket, scope, source)?;
+    }
+    socket.connect(&SockAddr::from(server))?;
+    Ok(socket.into())
+}
+
+/// Begins to connect a socket that does not block: `true` when it is connected already.
+///
+/// # Errors
+/// What the kernel says at once.
+pub fn begin_connect(socket: &Socket, destination: SocketAddr) -> io::Result<bool> {
+    match socket.connect(&SockAddr::from(destination)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes `uid` the owner of the socket: `ip rule uidrange`, ss and /proc/net/tcp go by it. To be done before it
+/// connects, so that no packet leaves under another name. Needs CAP_CHOWN for a uid that is not our own.
+///
+/// # Errors
+/// EPERM without that capability; EINVAL for a uid that this user namespace does not have.
+pub fn give_to(socket: &impl AsFd, uid: u32) -> io::Result<()> {
+    fchown(socket, Some(uid), None)
+}
+
+/// The socket as it is handed out: blocking, as people expect one to be.
+///
+/// # Errors
+/// What the kernel says.
+pub fn hand_out(socket: Socket) -> io::Result<OwnedFd> {
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
+}
+
+fn new(scope: Scope, family: SocketAddr, kind: Type, protocol: socket2::Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(family), kind.nonblocking().cloexec(), Some(protocol))?;
+    scope.apply(&socket)?;
+    Ok(socket)
+}
+
+fn bind(socket: &Socket, scope: Scope, source: IpAddr) -> io::Result<()> {
+    let mut address = SocketAddr::new(source, 0);
+    if let SocketAddr::V6(v6) = &mut address
+        && v6.ip().is_unicast_link_local()
+    {
+        v6.set_scope_id(scope.ifindex);
+    }
+    socket.bind(&SockAddr::from(address))
+}
+
+fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    const LENGTH: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed, and the kernel reads LENGTH bytes of
+    // `value`, which outlives the call.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), LENGTH) };
+    Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn loopback() -> Scope {
+        Scope::new(nix::net::if_::if_nametoindex("lo").unwrap())
+    }
+
+    fn option(socket: &Socket, level: libc::c_int, name: libc::c_int) -> libc::c_int {
+        let mut value: libc::c_int = 0;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: `value` and `length` are valid for writing, and `length` is the size of `value`.
+        let result = unsafe {
+            libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+        };
+        assert_eq!(result, 0);
+        value
+    }
+
+    #[test]
+    fn a_stream_is_bound_to_its_interface_and_source_but_to_no_port() {
+        let socket = stream(loopback(), Protocol::Tcp, LOOPBACK).unwrap();
+        let ifindex = option(&socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX);
+        assert_eq!(ifindex, loopback().ifindex.cast_signed());
+        let local = socket.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(local, SocketAddr::new(LOOPBACK, 0));
+        let status = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL).unwrap());
+        assert!(status.contains(OFlag::O_NONBLOCK));
+        let flags = FdFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFD).unwrap());
+        assert!(flags.contains(FdFlag::FD_CLOEXEC));
+        let fd = hand_out(socket).unwrap();
+        let status = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL).unwrap());
+        assert!(!status.contains(OFlag::O_NONBLOCK));
+    }
+
+    #[test]
+    fn an_interface_that_is_gone_is_no_scope() {
+        let socket = stream(Scope::new(0x7fff_fff0), Protocol::Tcp, LOOPBACK).unwrap();
+        let error = begin_connect(&socket, SocketAddr::new(LOOPBACK, 9)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENETUNREACH));
+        let error = stream(Scope::new(0), Protocol::Tcp, LOOPBACK).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+
+    #[test]
+    fn a_source_of_nobody_is_refused() {
+        let error = stream(loopback(), Protocol::Tcp, "192.0.2.1".parse().unwrap()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL));
+    }
+
+    #[test]
+    fn a_datagram_socket_hears_of_a_closed_port() {
+        let closed = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap().local_addr().unwrap();
+        let socket = datagram_to(loopback(), closed, Some(LOOPBACK)).unwrap();
+        socket.set_nonblocking(false).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket.send(b"anybody there?").unwrap();
+        let error = socket.recv(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
