@@ -149,7 +149,7 @@ impl LinkEnd {
             self.node.set(&format!("{settings}/accept_dad"), "1");
             self.node.set(&format!("{settings}/dad_transmits"), "1");
         }
-        self.node.ip(&format!("link set {} up", self.name));
+        self.node.ip(&format!("link set dev {} up", self.name));
     }
 }
 
@@ -191,7 +191,7 @@ impl Cable {
     /// Pulls the cable out at the far end: the near end loses its carrier but stays administratively
     /// up. Returns when the kernel says so.
     pub async fn pull(&self) {
-        self.far.node.ip(&format!("link set {} down", self.far.name));
+        self.far.node.ip(&format!("link set dev {} down", self.far.name));
         eventually("the near end to lose its carrier", async || {
             let link = self.near.look()?;
             let carrier = link["flags"].as_array().into_iter().flatten().any(|flag| flag == "LOWER_UP");
@@ -203,7 +203,7 @@ impl Cable {
     /// Plugs the cable in again and waits until both ends can be used. Taking a link down costs it its
     /// IPv6 addresses: those of the far end are put back.
     pub async fn plug(&self, far_addresses: &[&str]) {
-        self.far.node.ip(&format!("link set {} up", self.far.name));
+        self.far.node.ip(&format!("link set dev {} up", self.far.name));
         self.far.wait_until_ready().await;
         for address in far_addresses {
             self.far.add_address(address);
@@ -213,7 +213,7 @@ impl Cable {
 
     /// Removes both ends, as when a USB adapter is pulled.
     pub fn remove(&self) {
-        self.near.node.ip(&format!("link delete {}", self.near.name));
+        self.near.node.ip(&format!("link delete dev {}", self.near.name));
     }
 }
 

@@ -11,18 +11,13 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
 
 use crate::universe::Privilege;
+use crate::user::{ORDINARY_USER, SERVICE_USER};
 
 /// Where the testbed keeps logs, configuration and sockets of its daemons.
 pub const TESTBED: &str = "/run/testbed";
 
 /// The folder of the built programs, reachable for every uid of the universe.
 pub const PROGRAMS: &str = "/run/testbed/programs";
-
-/// The service user of root universes: what the package's sysusers file would make.
-pub const SERVICE_USER: &str = "mifd";
-
-/// An ordinary user of root universes.
-pub const ORDINARY_USER: &str = "visitor";
 
 /// Parts of `/etc` that programs need to run at all; the rest of the machine's configuration
 /// stays outside, so that it cannot change a test.

@@ -37,4 +37,5 @@ pub mod signals;
 pub mod tool;
 pub mod topology;
 pub mod universe;
+pub mod user;
 pub mod wait;

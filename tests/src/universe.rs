@@ -30,8 +30,7 @@ pub const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 pub enum Privilege {
     /// A user namespace: anybody may make it; uid 0 is the only user inside.
     UserNamespace,
-    /// Real root: all users of the machine exist, as well as
-    /// [`SERVICE_USER`](crate::filesystem::SERVICE_USER).
+    /// Real root: all users of the machine exist, and those of [`user`](crate::user).
     Root,
 }
 
@@ -99,13 +98,23 @@ where
     }
     let mut unshare = unshare(Privilege::UserNamespace, PROGRAM);
     unshare.args(std::env::args_os().skip(1));
-    match unshare.stdin(Stdio::piped()).status() {
+    match wait_with_lifeline(unshare) {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
             complain(&format!("cannot start unshare: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a command to its end. The inside watches its standard input: when this process is killed, so
+/// that the other end closes, it goes too.
+fn wait_with_lifeline(mut command: Command) -> io::Result<ExitStatus> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let lifeline = child.stdin.take(); // which `wait` would close
+    let status = child.wait();
+    drop(lifeline);
+    status
 }
 
 fn test<B>(privilege: Privilege, body: B)
@@ -164,14 +173,12 @@ fn outside(privilege: Privilege, name: &str) {
 /// Runs a command to its end, both outputs in one.
 fn capture(mut command: Command) -> io::Result<(String, ExitStatus)> {
     let (mut reader, writer): (PipeReader, _) = io::pipe()?;
-    // The inside watches its end of standard input: when this process is killed, it goes too.
-    let mut child = command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
-    drop(command); // and with it our copies of the writing end
-    let lifeline = child.stdin.take();
+    command.stdout(writer.try_clone()?).stderr(writer);
+    // The writing end goes with the command, so that the reader sees the end.
+    let running = std::thread::spawn(move || wait_with_lifeline(command));
     let mut output = Vec::new();
     reader.read_to_end(&mut output)?;
-    let status = child.wait()?;
-    drop(lifeline);
+    let status = running.join().unwrap_or_else(|panic| resume_unwind(panic))?;
     Ok((String::from_utf8_lossy(&output).into_owned(), status))
 }
 

@@ -11,7 +11,9 @@ use mif_tests::daemons::{Bus, Dhcpcd, Dnsmasq, Radvd};
 use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::signals::Signals;
-use mif_tests::topology::{SHARED_NAME, SHARED_V4, SHARED_V6, TwoIsps};
+use mif_tests::topology::{
+    OneLinkTwoRouters, SERVER_BEHIND_BOTH, SHARED_NAME, SHARED_V4, SHARED_V6, TwoIsps,
+};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::eventually;
 
@@ -183,6 +185,27 @@ fn a_pulled_isp_can_be_plugged_in_again() {
 }
 
 #[test]
+fn two_routers_on_one_link_drop_each_others_sources() {
+    universe::run(async |universe| {
+        let network = OneLinkTwoRouters::start(&universe).await;
+        let [first, second] = &network.routers;
+        let own = network.cable.near().wait_for_address("2001:db8:1:").await;
+        for (router, answers) in [(first, true), (second, false)] {
+            let route = format!("{SERVER_BEHIND_BOTH} via {} dev eth1", router.link_local());
+            universe.host().ip(&format!("route replace {route}"));
+            let (dropped, forwarded) = router.dropped_and_forwarded();
+            let connected = connect_from(own.parse().unwrap(), SERVER_BEHIND_BOTH.parse().unwrap());
+            let (dropped, forwarded) = {
+                let now = router.dropped_and_forwarded();
+                (now.0 - dropped, now.1 - forwarded)
+            };
+            assert_eq!(connected, answers, "through {}", router.node().name());
+            assert_eq!((dropped > 0, forwarded > 0), (!answers, answers), "{dropped} {forwarded}");
+        }
+    });
+}
+
+#[test]
 fn the_private_bus_answers_busctl_and_carries_signals() {
     universe::run(async |universe| {
         let bus = Bus::start(&universe).await;
@@ -266,4 +289,12 @@ fn connect_through(link: &str, server: IpAddr) -> Greeting {
     socket.bind_device(Some(link.as_bytes())).unwrap();
     socket.connect_timeout(&to.into(), mif_tests::wait::DEADLINE).unwrap();
     Greeting::read(&TcpStream::from(socket)).unwrap()
+}
+
+/// Whether an echo server answers soon when asked from a certain source.
+fn connect_from(source: IpAddr, server: IpAddr) -> bool {
+    let to = SocketAddr::from((server, ECHO_PORT));
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    socket.connect_timeout(&to.into(), std::time::Duration::from_millis(500)).is_ok()
 }

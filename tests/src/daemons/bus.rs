@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use zbus::Connection;
 
-use crate::filesystem::SERVICE_USER;
 use crate::process::Process;
 use crate::tool;
 use crate::universe::{Privilege, SYSTEM_BUS, Universe};
+use crate::user::SERVICE_USER;
 
 use super::write_file;
 

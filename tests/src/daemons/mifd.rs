@@ -6,20 +6,17 @@ use std::process::{Command, ExitStatus};
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 
-use crate::filesystem::{PROGRAMS, SERVICE_USER};
+use crate::filesystem::PROGRAMS;
 use crate::node::Node;
 use crate::process::Process;
-use crate::tool;
 use crate::universe::{Privilege, Universe};
+use crate::user;
 use crate::wait::eventually;
 
 use super::{Bus, write_file};
 
 /// The bus name of the service.
 pub const NAME: &str = "org.ietf.Mif1";
-
-/// All rights the service has when it is not root.
-const CAPABILITIES: &str = "-all,+chown,+net_admin,+net_bind_service,+net_raw";
 
 /// How mifd is to be started.
 #[derive(Clone, Debug)]
@@ -80,7 +77,7 @@ impl MifdSettings {
     pub fn spawn(&self) -> Process {
         let mut command = match self.bus.privilege() {
             Privilege::UserNamespace => Command::new(program("mifd")),
-            Privilege::Root => as_service_user(program("mifd")),
+            Privilege::Root => user::as_service(Command::new(program("mifd"))),
         };
         command.args(["--bus", self.bus.address(), "--log", &self.log]).args(&self.arguments);
         if let Some(text) = &self.config {
@@ -151,18 +148,4 @@ pub fn program(name: &str) -> PathBuf {
     let path = PathBuf::from(PROGRAMS).join(name);
     assert!(path.exists(), "{name} is not built: run `cargo build -p mifd -p mifctl`, or `cargo xtask test`");
     path
-}
-
-/// Runs a program as the service user, with the four capabilities of the service and no way to more.
-fn as_service_user(program: PathBuf) -> Command {
-    let mut command = tool::command("setpriv");
-    command
-        .arg(format!("--reuid={SERVICE_USER}"))
-        .arg(format!("--regid={SERVICE_USER}"))
-        .arg("--clear-groups");
-    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-        command.arg(format!("{set}={CAPABILITIES}"));
-    }
-    command.args(["--no-new-privs", "--"]).arg(program);
-    command
 }

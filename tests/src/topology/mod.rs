@@ -1,5 +1,7 @@
 //! Networks that many tests share.
 
+mod one_link_two_routers;
 mod two_isps;
 
+pub use one_link_two_routers::{OneLinkTwoRouters, RouterOnLink, SERVER_BEHIND_BOTH};
 pub use two_isps::{Isp, SHARED_NAME, SHARED_V4, SHARED_V6, TwoIsps};
