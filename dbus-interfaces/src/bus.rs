@@ -1,9 +1,13 @@
 //! Which bus, and the connection to it.
 
+use futures_util::StreamExt;
 use zbus::Connection;
 use zbus::connection::Builder;
+use zbus::fdo::DBusProxy;
+use zbus::names::BusName;
 
 use crate::error::{Error, Result};
+use crate::names::BUS_NAME;
 
 /// The bus on which the service is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,4 +44,24 @@ pub async fn connect(bus: &BusChoice) -> Result<Connection> {
         BusChoice::Address(address) => Builder::address(address.as_str()),
     };
     builder.build().await.map_err(|source| Error::BusUnreachable { bus: bus.to_string(), source })
+}
+
+/// Waits until the service owns its name, without asking the bus to start it. For programs that go on after
+/// the service was restarted.
+///
+/// # Errors
+/// [`Error::Disconnected`] when the bus is lost.
+pub async fn service_present(connection: &Connection) -> Result<()> {
+    let bus = DBusProxy::new(connection).await?;
+    // Listen first, then look: the name cannot come unseen in between.
+    let mut changes = bus.receive_name_owner_changed_with_args(&[(0, BUS_NAME)]).await?;
+    if bus.name_has_owner(BusName::try_from(BUS_NAME)?).await? {
+        return Ok(());
+    }
+    while let Some(change) = changes.next().await {
+        if change.args()?.new_owner().is_some() {
+            return Ok(());
+        }
+    }
+    Err(Error::Disconnected)
 }

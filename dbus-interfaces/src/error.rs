@@ -63,6 +63,15 @@ impl Error {
         }
     }
 
+    /// Its full D-Bus name, if it is a reply of the bus or the service.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Reply { name, .. } => Some(name),
+            Self::BusUnreachable { .. } | Self::Disconnected | Self::Unexpected { .. } | Self::Bus(_) => None,
+        }
+    }
+
     pub(crate) fn unexpected(what: impl Into<String>, detail: impl std::fmt::Display) -> Self {
         Self::Unexpected { what: what.into(), detail: detail.to_string() }
     }

@@ -42,7 +42,7 @@ mod state;
 mod subscriber;
 pub mod wire;
 
-pub use bus::{BusChoice, connect};
+pub use bus::{BusChoice, connect, service_present};
 pub use error::{Error, ErrorKind, Result};
 pub use message::Message;
 pub use request::{

@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! `mifctl`: see and use the provisioning domains of this machine.
+
+mod args;
+mod clock;
+mod connect;
+mod failure;
+mod format;
+mod monitor;
+mod output;
+mod selection;
+mod status;
+mod translate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Verb};
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let bus = arguments.global.bus_choice();
+    let mut output = Output::standard(&arguments.global);
+    match run(arguments, &mut output).and_then(|()| output.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read us has heard enough.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure::report(&failure, &bus);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Does what is asked for. A command to be executed replaces this process only after the runtime, with all
+/// its file descriptors, is gone.
+fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let after = runtime.block_on(async {
+        let connection = mif::connect(&arguments.global.bus_choice()).await?;
+        match &arguments.verb {
+            Verb::Status => status::run(&connection, output).await.map(|()| None),
+            Verb::Monitor => monitor::run(&connection, output).await.map(|()| None),
+            Verb::Translate(request) => translate::run(&connection, request, output).await.map(|()| None),
+            Verb::Connect(request) => connect::run(&connection, request, output).await,
+        }
+    })?;
+    drop(runtime);
+    match after {
+        None => Ok(()),
+        Some(command) => Err(command.execute()),
+    }
+}

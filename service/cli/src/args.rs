@@ -1,0 +1,300 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mif::BusChoice;
+
+/// See and use the provisioning domains of this machine
+///
+/// A machine on several networks is in several provisioning domains (PvDs): each has its own addresses,
+/// routers and DNS servers. mifctl asks the service mifd about them, over D-Bus.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, after_long_help = AFTER_HELP, subcommand_required = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mifctl status                                       what there is now
+  mifctl monitor                                      what comes and goes
+  mifctl translate www.example.org                    ask every PvD for a name
+  mifctl connect eth0 192.0.2.80 80                   try a connection through eth0
+  mifctl connect eth0 192.0.2.80 80 -- sh -c 'cat <&3'    and use it";
+
+const AFTER_HELP: &str = "\
+Examples:
+  mifctl status                                       what there is now
+  mifctl monitor                                      what comes and goes
+  mifctl translate www.example.org                    ask every PvD for a name
+  mifctl connect eth0 192.0.2.80 80                   try a connection through eth0
+  mifctl connect eth0 192.0.2.80 80 -- sh -c 'cat <&3'    and use it
+
+Exit codes:
+  0    done
+  1    the request failed (no such name, connection refused, timed out ...)
+  2    wrong usage
+  3    the service or the bus cannot be reached
+  4    no such provisioning domain, or more than one
+  5    access denied
+  126  the command after -- cannot be executed
+  127  the command after -- is not found";
+
+#[derive(Debug, Clone, Args)]
+pub struct GlobalOptions {
+    /// Look for the service on the bus at this D-Bus address
+    ///
+    /// Without it: DBUS_SYSTEM_BUS_ADDRESS, else the system bus.
+    #[arg(long, global = true, value_name = "ADDRESS", conflicts_with = "session")]
+    pub bus: Option<String>,
+
+    /// Look for the service on the session bus (mifd --session)
+    #[arg(long, global = true)]
+    pub session: bool,
+
+    /// Print JSON for programs
+    ///
+    /// Fields may be added, none is removed or changes its meaning. The help of each verb describes them.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// No colours, even on a terminal (the variable NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+impl GlobalOptions {
+    /// The bus to use.
+    pub fn bus_choice(&self) -> BusChoice {
+        match &self.bus {
+            Some(address) => BusChoice::Address(address.clone()),
+            None if self.session => BusChoice::Session,
+            None => BusChoice::System,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show interfaces and provisioning domains as they are now
+    #[command(long_about = STATUS_HELP)]
+    Status,
+
+    /// Show interfaces, PvDs, configuration elements and addresses as they come and go
+    #[command(long_about = MONITOR_HELP)]
+    Monitor,
+
+    /// Translate a name in every provisioning domain, or in some
+    #[command(long_about = TRANSLATE_HELP)]
+    Translate(TranslateArguments),
+
+    /// Connect to an address inside one provisioning domain
+    #[command(long_about = CONNECT_HELP)]
+    Connect(ConnectArguments),
+}
+
+const STATUS_HELP: &str = "\
+Show interfaces and provisioning domains as they are now.
+
+Each interface is followed by its provisioning domains (PvDs): the Id; the origin (explicit: named by the \
+network, RFC 8801; implicit: made up from what the link was configured with); the address family; the \
+configuration elements it was configured by (ra, dhcpv4, dhcpv6, static, vpn ...); and whether programs \
+that know nothing of PvDs use it (default).
+
+With --json, one object:
+  startup       bool: links are still being asked, PvDs may be missing
+  default_provisioning_domains    paths
+  interfaces    list of: path, ifindex, name, display_name, kind, state, provisioning_domains:
+                list of: path, id, origin, family, default (bool), elements, addresses, dns_servers,
+                search_domains, routers, configuration_revision;
+                addresses: list of address, prefix_length, state, element (or null), temporary,
+                preferred_seconds and valid_seconds (time left; null: for ever)";
+
+const MONITOR_HELP: &str = "\
+Show interfaces, PvDs, configuration elements and addresses as they come and go.
+
+What is there already comes first, then each change with its time of day, until Ctrl-C. When the service \
+is restarted, monitor says so and starts again.
+
+  +  came          -  went          ~  changed, or said again with other lifetimes
+
+With --json, one object on each line:
+  time          seconds since 1970
+  event         interface, provisioning-domain, configuration-element, address, or service
+  change        added, changed, removed; of the service: listed (what was there has been told), stopped,
+                started, missed (messages were lost; everything is told again)
+  interface, pvd                  paths
+  id, name, kind, origin, family, element, address, prefix_length, preferred_seconds, valid_seconds
+                where they apply (null seconds: for ever)";
+
+const TRANSLATE_HELP: &str = "\
+Translate a name in every provisioning domain, or in some, at the same time.
+
+Each PvD is asked through its own DNS servers only, so that the answers may differ. Exits with 0 when at \
+least one PvD has answered.
+
+With --json, one object:
+  name
+  results       list of: pvd (path), id, interface (name), and either
+                addresses: list of address, source, ttl_seconds, server, transport, encrypted,
+                synthesized (null: not told); canonical_name; truncated
+                or error: name (of the D-Bus error), message";
+
+const CONNECT_HELP: &str = "\
+Connect to an address inside one provisioning domain.
+
+The service makes a TCP connection that leaves through this PvD's interface and router, from one of its \
+addresses, and hands it over. Without a command mifctl says both ends and how long it took, and closes it. \
+With a command, that is executed with the connected socket as its file descriptor 3.
+
+PVD is the Id of a PvD, the name of an interface that has exactly one PvD for this kind of address, or a \
+D-Bus object path (see mifctl status).
+
+Examples:
+  mifctl connect eth0 192.0.2.80 80
+  mifctl connect implicit:eth0:ipv4 192.0.2.80 80 -- \\
+      bash -c 'printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3'
+
+With --json and without a command, one object: pvd (path), id, remote_address, remote_port, local_address, \
+local_port, handshake_us (microseconds; null: not told).";
+
+#[derive(Debug, Args)]
+pub struct TranslateArguments {
+    /// The name to translate
+    pub name: String,
+
+    /// Only in this PvD: an Id, an object path, or an interface name for all PvDs of that interface
+    ///
+    /// May be given several times. `all`, the default, is every PvD.
+    #[arg(long = "pvd", value_name = "ID|PATH|IFNAME|all")]
+    pub pvds: Vec<String>,
+
+    /// Only addresses of this family
+    #[arg(long, value_enum, default_value_t = FamilyChoice::Any)]
+    pub family: FamilyChoice,
+
+    /// Give up after so many milliseconds [default: 10000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FamilyChoice {
+    /// IPv4 and IPv6
+    Any,
+    /// IPv4 only
+    Ipv4,
+    /// IPv6 only
+    Ipv6,
+}
+
+#[derive(Debug, Args)]
+pub struct ConnectArguments {
+    /// The PvD: an Id, an interface name, or an object path
+    pub pvd: String,
+
+    /// The address to connect to, without a zone
+    #[arg(value_parser = address)]
+    pub address: IpAddr,
+
+    /// The port to connect to
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+
+    /// Connect from this address of the PvD, instead of the one that the service chooses
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub source: Option<IpAddr>,
+
+    /// Give up after so many milliseconds, at most 120000 [default: 20000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub timeout: Option<Duration>,
+
+    /// Command to execute with the connected socket as file descriptor 3
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(millis @ 1..) => Ok(Duration::from_millis(millis.into())),
+        _ => Err("a number of milliseconds from 1 is wanted, such as 2500".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text.contains('%') {
+        return Err("no zone (%...) is needed: the PvD fixes the interface".to_owned());
+    }
+    text.parse()
+        .map_err(|_| "an IPv4 or IPv6 address is wanted; `mifctl translate` finds those of a name".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("mifctl").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        for line in ["--json --bus unix:path=/b status", "status --json --bus unix:path=/b"] {
+            let arguments = parse(line).unwrap();
+            assert!(arguments.global.json);
+            assert_eq!(arguments.global.bus_choice(), BusChoice::Address("unix:path=/b".into()));
+        }
+        assert_eq!(parse("status").unwrap().global.bus_choice(), BusChoice::System);
+        assert_eq!(parse("status --session").unwrap().global.bus_choice(), BusChoice::Session);
+        assert!(parse("status --session --bus unix:path=/b").is_err());
+    }
+
+    #[test]
+    fn translate_takes_several_pvds_and_a_time() {
+        let arguments = parse("translate www.example.org --pvd eth0 --pvd wlan0 --family ipv6 --timeout 500");
+        let Verb::Translate(request) = arguments.unwrap().verb else { panic!() };
+        assert_eq!(request.name, "www.example.org");
+        assert_eq!(request.pvds, ["eth0", "wlan0"]);
+        assert_eq!(request.family, FamilyChoice::Ipv6);
+        assert_eq!(request.timeout, Some(Duration::from_millis(500)));
+        assert!(parse("translate www.example.org --timeout 0").is_err());
+        assert!(parse("translate www.example.org --timeout soon").is_err());
+    }
+
+    #[test]
+    fn connect_takes_a_command_behind_two_dashes() {
+        let arguments = parse("connect eth0 2001:db8::1 443 --source 2001:db8::2 -- cat --version");
+        let Verb::Connect(request) = arguments.unwrap().verb else { panic!() };
+        assert_eq!((request.pvd.as_str(), request.port), ("eth0", 443));
+        assert_eq!(request.source, Some("2001:db8::2".parse().unwrap()));
+        assert_eq!(request.command, ["cat", "--version"]);
+    }
+
+    #[test]
+    fn wrong_addresses_and_ports_are_told_what_is_right() {
+        let cases = [
+            ("connect eth0 www.example.org 80", "mifctl translate"),
+            ("connect eth0 fe80::1%eth0 80", "zone"),
+            ("connect eth0 192.0.2.1 0", "1..=65535"),
+            ("connect eth0 192.0.2.1 70000", "1..=65535"),
+        ];
+        for (line, told) in cases {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(told), "{line}: {error}");
+        }
+    }
+}

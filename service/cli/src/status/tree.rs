@@ -1,0 +1,184 @@
+//! The state as text.
+
+use std::time::Duration;
+
+use mif::wire::{AddressState, Deadline, Family, InterfaceKind, InterfaceState};
+use mif::{Address, Interface, ProvisioningDomain, State};
+
+use crate::format::{self, line};
+use crate::output::{Paint, Style};
+
+/// Width of the names of values, with the space behind them.
+const LABEL: usize = 11;
+
+/// The whole text. `now` is CLOCK_BOOTTIME.
+pub fn render(state: &State, now: Duration, paint: Paint) -> String {
+    let mut text = String::new();
+    if state.startup {
+        let notice = "The service has just started and is still asking the networks: more may come.";
+        line(&mut text, &paint.paint(Style::Notice, notice));
+        text.push('\n');
+    }
+    let tree = Tree { state, now, paint };
+    for interface in tree.in_reading_order() {
+        tree.interface(&mut text, interface);
+    }
+    text.push_str(closing_words(state));
+    text
+}
+
+/// What is missing, if anything, after the tree.
+fn closing_words(state: &State) -> &'static str {
+    if state.interfaces.is_empty() {
+        "No network interface.\n"
+    } else if state.pvds().next().is_none() {
+        "\nNo provisioning domain: this machine is on no network now.\n"
+    } else if state.default_pvds.is_empty() {
+        "\nNo default: programs that know nothing of PvDs reach only what is on their own links.\n"
+    } else {
+        ""
+    }
+}
+
+struct Tree<'a> {
+    state: &'a State,
+    now: Duration,
+    paint: Paint,
+}
+
+impl Tree<'_> {
+    /// Loopback never has a PvD; it comes last.
+    fn in_reading_order(&self) -> Vec<&Interface> {
+        let (loopback, others): (Vec<_>, Vec<_>) =
+            self.state.interfaces.iter().partition(|interface| interface.kind == InterfaceKind::Loopback);
+        others.into_iter().chain(loopback).collect()
+    }
+
+    fn interface(&self, text: &mut String, interface: &Interface) {
+        if !text.is_empty() && !text.ends_with("\n\n") {
+            text.push('\n');
+        }
+        let name = self.paint.paint(Style::Name, &interface.name);
+        let alias = match interface.display_name == interface.name {
+            true => String::new(),
+            false => format!(" ({})", interface.display_name),
+        };
+        let state = match interface.state {
+            InterfaceState::Up => self.paint.paint(Style::Good, "up"),
+            InterfaceState::Down => self.paint.paint(Style::Bad, "down"),
+            ref other => self.paint.paint(Style::Notice, other.as_str()),
+        };
+        line(text, &format!("{name}{alias}  {}, {state}", interface.kind));
+        for pvd in &interface.pvds {
+            self.pvd(text, pvd);
+        }
+    }
+
+    fn pvd(&self, text: &mut String, pvd: &ProvisioningDomain) {
+        let id = self.paint.paint(Style::Name, &pvd.id);
+        line(text, &format!("  {id}  {}{}", format::family(&pvd.family), self.default_mark(pvd)));
+        let elements = match joined(&pvd.elements) {
+            none if none.is_empty() => String::new(),
+            elements => format!(", from {elements}"),
+        };
+        self.value(text, "origin", &format!("{}{elements}", pvd.origin));
+        self.addresses(text, &pvd.addresses);
+        for (label, value) in [
+            ("DNS", joined(&pvd.dns_servers)),
+            ("search", joined(&pvd.search_domains)),
+            ("routers", joined(&pvd.routers)),
+        ] {
+            self.value(text, label, if value.is_empty() { "none" } else { &value });
+        }
+    }
+
+    /// `, default`, for what programs use that know nothing of PvDs.
+    fn default_mark(&self, pvd: &ProvisioningDomain) -> String {
+        if !self.state.is_default(pvd) {
+            return String::new();
+        }
+        let taken = |family: Family| {
+            self.state.pvds().any(|other| other.family == family && self.state.is_default(other))
+        };
+        let only = match pvd.family {
+            Family::Dual if taken(Family::Ipv4) => " for IPv6",
+            Family::Dual if taken(Family::Ipv6) => " for IPv4",
+            _ => "",
+        };
+        format!(", {}{only}", self.paint.paint(Style::Good, "default"))
+    }
+
+    /// One line each, with the lifetimes in a column.
+    fn addresses(&self, text: &mut String, addresses: &[Address]) {
+        let shown: Vec<String> =
+            addresses.iter().map(|it| format!("{}/{}", it.address, it.prefix_length)).collect();
+        let width = shown.iter().map(String::len).max().unwrap_or_default();
+        for (index, (address, shown)) in addresses.iter().zip(&shown).enumerate() {
+            let label = if index == 0 { "addresses" } else { "" };
+            self.value(text, label, &format!("{shown:width$}  {}", self.address_notes(address)));
+        }
+        if addresses.is_empty() {
+            self.value(text, "addresses", "none");
+        }
+    }
+
+    fn address_notes(&self, address: &Address) -> String {
+        let temporary = if address.temporary { "temporary, " } else { "" };
+        let state = match address.state {
+            AddressState::Preferred => address.state.to_string(),
+            ref other => self.paint.paint(Style::Notice, other.as_str()),
+        };
+        let times = match (&address.state, address.preferred_until, address.valid_until) {
+            (AddressState::Preferred, Deadline::Never, Deadline::Never) => " for ever".to_owned(),
+            (AddressState::Preferred, preferred, valid) if preferred != valid => {
+                format!(" {}, valid {}", format::lasts(preferred, self.now), format::lasts(valid, self.now))
+            }
+            (_, _, valid) => format!(", valid {}", format::lasts(valid, self.now)),
+        };
+        format!("{temporary}{state}{}", self.paint.paint(Style::Faint, &times))
+    }
+
+    fn value(&self, text: &mut String, label: &str, value: &str) {
+        let label = self.paint.paint(Style::Faint, &format!("{label:LABEL$}"));
+        line(text, &format!("    {label}{value}"));
+    }
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::samples;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    #[test]
+    fn two_isps() {
+        let text = render(&samples::two_isps(), NOW, Paint::PLAIN);
+        assert_eq!(text, include_str!("two_isps.txt"), "\n{text}");
+    }
+
+    #[test]
+    fn a_machine_without_networks_is_told_in_words() {
+        assert_eq!(render(&State::default(), NOW, Paint::PLAIN), "No network interface.\n");
+
+        let mut state = samples::two_isps();
+        state.interfaces.retain(|interface| interface.name == "lo");
+        state.default_pvds.clear();
+        let text = render(&state, NOW, Paint::PLAIN);
+        assert!(text.ends_with("No provisioning domain: this machine is on no network now.\n"), "{text}");
+    }
+
+    #[test]
+    fn startup_and_a_missing_default_are_said() {
+        let mut state = samples::two_isps();
+        state.startup = true;
+        state.default_pvds.clear();
+        let text = render(&state, NOW, Paint::PLAIN);
+        assert!(text.starts_with("The service has just started"), "{text}");
+        assert!(text.contains("No default:"), "{text}");
+    }
+}
