@@ -26,7 +26,7 @@ impl Scope {
     ///
     /// # Errors
     /// ENODEV for interface 0, which would mean "any". The kernel does not look whether others exist: with one that
-    /// is gone, connecting fails.
+    /// is gone, connecting fails with the same.
     fn apply(self, socket: &Socket) -> io::Result<()> {
         if self.ifindex == 0 {
             return Err(Errno::ENODEV.into());
@@ -42,12 +42,16 @@ impl Scope {
 /// # Errors
 /// What the kernel says; EADDRNOTAVAIL: `source` is no address of this host.
 pub fn stream(scope: Scope, protocol: Protocol, source: IpAddr) -> io::Result<Socket> {
-    let protocol = match protocol {
+    let kind = match protocol {
         Protocol::Tcp => socket2::Protocol::TCP,
         Protocol::Mptcp => socket2::Protocol::MPTCP,
     };
-    let socket = new(scope, SocketAddr::new(source, 0), Type::STREAM, protocol)?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    let socket = new(scope, SocketAddr::new(source, 0), Type::STREAM, kind)?;
+    let late_port = set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
+    // Older kernels cannot do it for MPTCP, which works without, with fewer ports.
+    if protocol == Protocol::Tcp {
+        late_port?;
+    }
     bind(&socket, scope, source)?;
     Ok(socket)
 }
@@ -175,7 +179,7 @@ mod tests {
     fn an_interface_that_is_gone_is_no_scope() {
         let socket = stream(Scope::new(0x7fff_fff0), Protocol::Tcp, LOOPBACK).unwrap();
         let error = begin_connect(&socket, SocketAddr::new(LOOPBACK, 9)).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ENETUNREACH));
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
         let error = stream(Scope::new(0), Protocol::Tcp, LOOPBACK).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
     }
