@@ -50,8 +50,8 @@ const PREFIX: &str = "bench-";
 fn benchmarks() -> Result<Vec<String>, Error> {
     let path = workspace::root().join("tests/src/bin");
     let folder = fs::read_dir(&path).map_err(|source| Error::File { path, source })?;
-    let names =
-        folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned));
+    // A program is a file or a folder.
+    let names = folder.filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()));
     let mut names: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
     names.sort();
     Ok(names)

@@ -101,3 +101,22 @@ impl Drop for Folder {
         let _ = fs::remove_dir_all(Path::new(&self.0));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_listens_and_leaves_nothing_behind() {
+        let mut bus = Bus::start().unwrap();
+        let socket = PathBuf::from(bus.address().strip_prefix("unix:path=").unwrap());
+        std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        let folder = bus._folder.0.clone();
+        assert!(bus._daemon.ended().is_none());
+        let process = PathBuf::from(format!("/proc/{}", bus._daemon.child().id()));
+        drop(bus);
+        assert!(!folder.exists());
+        assert!(!process.exists(), "dbus-daemon was ended and reaped");
+    }
+}
