@@ -1,6 +1,6 @@
 //! A private bus with the rules of the system bus.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,14 +58,20 @@ impl Bus {
         let mut command = Command::new("dbus-daemon");
         command.arg("--config-file").arg(config);
         command.args(["--nofork", "--nopidfile", "--nosyslog", "--print-address"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // It complains about limits that an ordinary user cannot raise: of interest only if it fails.
+        let log = folder.0.join("bus.log");
+        let file = File::create(&log).map_err(|source| Error::File { path: log.clone(), source })?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut daemon = Daemon::start(command)?;
         let address = first_line(&mut daemon);
         match address.split(',').next() {
             Some(address) if !address.is_empty() => {
                 Ok(Self { address: address.to_owned(), _daemon: daemon, _folder: folder })
             }
-            _ => Err(Error::Daemon { name: "dbus-daemon", what: "did not start".to_owned(), log: address }),
+            _ => {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                Err(Error::Daemon { name: "dbus-daemon", what: "did not start".to_owned(), log })
+            }
         }
     }
 
