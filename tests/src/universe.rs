@@ -88,7 +88,8 @@ where
 }
 
 /// Runs the body of a program in a universe that needs no privileges; what it writes is seen at
-/// once. The program's own `main` is called again inside, with the same arguments.
+/// once. The program's own `main` is called again inside, with the same arguments. Fails when the body
+/// does or panics.
 pub fn run_program<B>(body: B) -> ExitCode
 where
     B: AsyncFnOnce(Universe) -> ExitCode,
@@ -99,7 +100,8 @@ where
     let mut unshare = unshare(Privilege::UserNamespace, PROGRAM);
     unshare.args(std::env::args_os().skip(1));
     match wait_with_lifeline(unshare) {
-        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             complain(&format!("cannot start unshare: {error}"));
             ExitCode::FAILURE
