@@ -1,6 +1,12 @@
 //! Sources: each reads one part of the world, decodes it with the core's parsers, stamps the time and hands
 //! [`Observation`]s to the engine. No source decides what a provisioning domain is.
 
+mod error;
+mod log_limit;
+mod rtnetlink;
+
+pub use error::SourceError;
+
 use mif_core::BootTime;
 use mif_core::event::Event;
 use tokio::sync::mpsc;
