@@ -195,14 +195,15 @@ impl Subscriber {
     ) -> Result<()> {
         let address = request.address.to_string();
         let mut options = request.to_wire();
-        Ok(match options.source.take() {
+        match options.source.take() {
             None => self.proxy.connect_to_address(id, pvd, &address, request.port, &options).await?,
             Some(source) => {
                 self.proxy
                     .connect_to_address_from_address(id, pvd, &source, &address, request.port, &options)
-                    .await?
+                    .await?;
             }
-        })
+        }
+        Ok(())
     }
 
     /// The socket of a connection that is Connected (the token of draft 3.5.21).

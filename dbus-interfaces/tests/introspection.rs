@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use zbus::Type;
-
 /// The members of the contract: interface, kind, name, arguments in and out (methods), arguments (signals),
 /// or type and EmitsChangedSignal (properties). Arguments are `name:type`.
 const CONTRACT: &str = include_str!("contract.txt");
@@ -55,24 +53,6 @@ fn the_proxies_have_every_member_and_no_other() {
         })
         .collect();
     assert_eq!(proxied, described);
-}
-
-#[test]
-fn dictionaries_have_the_types_that_the_xml_says() {
-    use mif::wire;
-    let signatures = [
-        wire::TranslateNameOptions::SIGNATURE,
-        wire::ConnectToAddressOptions::SIGNATURE,
-        wire::BindSocketOptions::SIGNATURE,
-        wire::SubscriberOptions::SIGNATURE,
-        wire::TranslationDetails::SIGNATURE,
-        wire::ConnectionDetails::SIGNATURE,
-        wire::AddressEntry::SIGNATURE,
-    ];
-    for signature in signatures {
-        assert_eq!(signature.to_string(), "a{sv}");
-    }
-    assert_eq!(wire::Element::SIGNATURE.to_string(), "s");
 }
 
 /// The members of one XML file, in its order, as lines of [`CONTRACT`].

@@ -22,19 +22,21 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  mifctl status                                       what there is now
-  mifctl monitor                                      what comes and goes
-  mifctl translate www.example.org                    ask every PvD for a name
-  mifctl connect eth0 192.0.2.80 80                   try a connection through eth0
-  mifctl connect eth0 192.0.2.80 80 -- sh -c 'cat <&3'    and use it";
+  mifctl status                              what there is now
+  mifctl monitor                             what comes and goes
+  mifctl translate www.example.org           ask every PvD for a name
+  mifctl connect eth0 192.0.2.80 80          try a connection through eth0
+  mifctl connect eth0 192.0.2.80 22 -- sh -c 'cat <&3'
+                                             and give it to a command";
 
 const AFTER_HELP: &str = "\
 Examples:
-  mifctl status                                       what there is now
-  mifctl monitor                                      what comes and goes
-  mifctl translate www.example.org                    ask every PvD for a name
-  mifctl connect eth0 192.0.2.80 80                   try a connection through eth0
-  mifctl connect eth0 192.0.2.80 80 -- sh -c 'cat <&3'    and use it
+  mifctl status                              what there is now
+  mifctl monitor                             what comes and goes
+  mifctl translate www.example.org           ask every PvD for a name
+  mifctl connect eth0 192.0.2.80 80          try a connection through eth0
+  mifctl connect eth0 192.0.2.80 22 -- sh -c 'cat <&3'
+                                             and give it to a command
 
 Exit codes:
   0    done
@@ -46,26 +48,28 @@ Exit codes:
   126  the command after -- cannot be executed
   127  the command after -- is not found";
 
+const GLOBAL: &str = "Options of every verb";
+
 #[derive(Debug, Clone, Args)]
 pub struct GlobalOptions {
     /// Look for the service on the bus at this D-Bus address
     ///
     /// Without it: DBUS_SYSTEM_BUS_ADDRESS, else the system bus.
-    #[arg(long, global = true, value_name = "ADDRESS", conflicts_with = "session")]
+    #[arg(long, global = true, value_name = "ADDRESS", conflicts_with = "session", help_heading = GLOBAL)]
     pub bus: Option<String>,
 
     /// Look for the service on the session bus (mifd --session)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub session: bool,
 
     /// Print JSON for programs
     ///
     /// Fields may be added, none is removed or changes its meaning. The help of each verb describes them.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 
     /// No colours, even on a terminal (the variable NO_COLOR does the same)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub no_color: bool,
 }
 

@@ -65,9 +65,8 @@ impl SocketCommand {
         // SAFETY: dup2 touches no memory. What was descriptor 3 is not used after this: the runtime and the
         // bus connection are gone, and this function ends the program one way or the other.
         let result = unsafe { libc::dup2(self.socket.as_raw_fd(), COMMAND_FD) };
-        let error = if result < 0 {
-            std::io::Error::last_os_error()
-        } else if self.socket.as_raw_fd() == COMMAND_FD && keep_over_exec() < 0 {
+        let onto_itself = self.socket.as_raw_fd() == COMMAND_FD;
+        let error = if result < 0 || (onto_itself && keep_over_exec() < 0) {
             std::io::Error::last_os_error()
         } else {
             Command::new(&self.program).args(&self.arguments).exec()

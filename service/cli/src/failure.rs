@@ -69,6 +69,16 @@ impl Failure {
         }
     }
 
+    /// What has gone wrong, in one line.
+    pub fn headline(&self, bus: &BusChoice) -> String {
+        match self {
+            Self::Service(error) if is_absent(error) => {
+                format!("the service mifd is not running: nobody owns {} on {bus}", mif::names::BUS_NAME)
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What to do next: lines, possibly none.
     pub fn advice(&self, bus: &BusChoice) -> Vec<String> {
         match self {
@@ -94,7 +104,7 @@ impl Failure {
 /// Tells a person on standard error.
 pub fn report(failure: &Failure, bus: &BusChoice) {
     let mut stderr = std::io::stderr().lock();
-    let mut text = format!("mifctl: {failure}\n");
+    let mut text = format!("mifctl: {}\n", failure.headline(bus));
     for line in failure.advice(bus) {
         text.push_str("  ");
         text.push_str(&line);
@@ -103,6 +113,11 @@ pub fn report(failure: &Failure, bus: &BusChoice) {
     // Nobody is left to be told when this fails.
     drop(stderr.write_all(text.as_bytes()));
     drop(stderr.flush());
+}
+
+/// Whether the bus says that nobody has the service's name.
+fn is_absent(error: &mif::Error) -> bool {
+    matches!(error.kind(), Some(ErrorKind::NotRunning | ErrorKind::NameHasNoOwner))
 }
 
 /// Whether a person may be asked to authorise something.
@@ -197,6 +212,10 @@ mod tests {
         assert!(failure.advice(&BusChoice::Session)[0].contains("mifd --session"));
         let other = failure.advice(&BusChoice::Address("unix:path=/b".into()));
         assert!(other[0].contains("mifd --bus unix:path=/b"), "{other:?}");
+        assert_eq!(
+            failure.headline(&BusChoice::System),
+            "the service mifd is not running: nobody owns org.ietf.Mif1 on the system bus"
+        );
     }
 
     #[test]

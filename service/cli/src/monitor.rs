@@ -34,33 +34,36 @@ async fn received(signal: &mut Signal) {
 
 /// One subscriber after the other: the service may stop and come back.
 async fn follow(connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let mut stopped = false;
     for round in 0_u32.. {
-        let first = round == 0;
         // A new token each time: after an overrun the old subscriber may still be there.
         let (subscriber, messages) = match Subscriber::create(connection, &format!("monitor_{round}")).await {
             Ok(created) => created,
             // It may stop again just when it has come back.
-            Err(error) if !first && is_away(&error) => {
+            Err(error) if stopped && is_away(&error) => {
                 mif::service_present(connection).await?;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        if !first {
+        if stopped {
             show(output, &Event::Service(ServiceChange::Started))?;
         }
         let mut session =
             Session { subscriber, messages, ledger: Ledger::default(), listing: Listing::default() };
-        match session.run(output).await? {
+        let reason = session.run(output).await?;
+        stopped = false;
+        match reason {
             ClosedReason::Requested => return Ok(()),
-            reason @ (ClosedReason::Overrun | ClosedReason::Unread) => {
+            ClosedReason::Overrun => show(output, &Event::Service(ServiceChange::Missed))?,
+            ClosedReason::Unread => {
                 show(output, &Event::Service(ServiceChange::Missed))?;
-                if reason == ClosedReason::Unread {
-                    session.subscriber.close().await?;
-                }
+                session.subscriber.close().await?;
             }
             _ => {
+                stopped = true;
                 show(output, &Event::Service(ServiceChange::Stopped))?;
+                output.finish()?;
                 // Without asking the bus to start it: somebody has stopped it.
                 mif::service_present(connection).await?;
             }
