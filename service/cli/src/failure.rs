@@ -175,7 +175,7 @@ fn candidate_lines(failure: &Failure, candidates: &[String]) -> Vec<String> {
     let heading = match failure {
         Failure::Ambiguous { .. } => "Say which:",
         _ if candidates.is_empty() => "There is none at all now: `mifctl monitor` shows when one comes.",
-        _ => "There are:",
+        _ => "Try one of (`mifctl status` shows all):",
     };
     std::iter::once(heading.to_owned()).chain(candidates.iter().map(|line| format!("  {line}"))).collect()
 }
