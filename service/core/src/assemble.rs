@@ -118,13 +118,26 @@ impl Draft {
             self.addresses.sort_by_key(|address| (!address.usable(), address.address));
             self.addresses.truncate(limits::ADDRESSES_PER_PVD);
         }
-        self.addresses.sort_by_key(|address| (address.address, address.prefix_length));
+        // One address with several prefix lengths is told once, as what it is good for.
+        self.addresses.sort_by_key(|address| (address.address, !address.usable(), address.prefix_length));
         self.addresses.dedup_by_key(|address| address.address);
-        for configuration in self.elements.values_mut() {
-            configuration.dns_servers.truncate(limits::SERVERS_PER_PVD);
-            configuration.search_domains.truncate(limits::DOMAINS_PER_PVD);
-            configuration.routers.truncate(limits::ROUTERS_PER_PVD);
-        }
+        self.elements.values_mut().for_each(cut_configuration);
+    }
+}
+
+/// Leases come with lists of any length; what comes from elsewhere is cut already.
+fn cut_configuration(configuration: &mut Configuration) {
+    configuration.dns_servers.truncate(limits::SERVERS_PER_PVD);
+    configuration.ntp_servers.truncate(limits::SERVERS_PER_PVD);
+    configuration.nis_servers.truncate(limits::SERVERS_PER_PVD);
+    configuration.search_domains.truncate(limits::DOMAINS_PER_PVD);
+    configuration.routers.truncate(limits::ROUTERS_PER_PVD);
+    // Default routes come first in this order, so that they stay.
+    while configuration.routes.len() > limits::ROUTES_PER_INTERFACE {
+        configuration.routes.pop_last();
+    }
+    while configuration.prefixes.len() > limits::ROUTES_PER_INTERFACE {
+        configuration.prefixes.pop_last();
     }
 }
 

@@ -194,7 +194,8 @@ impl PublishedPvd {
         });
         target.snapshot.put_pvd(Arc::clone(&view));
         target.tell(Change::PvdAdded(Arc::clone(&view)));
-        let latest = view.usable_addresses().map(|address| (address.address, Deadlines::of(address))).collect();
+        let latest =
+            view.usable_addresses().map(|address| (address.address, Deadlines::of(address))).collect();
         Self { view, latest }
     }
 

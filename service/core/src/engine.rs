@@ -7,7 +7,7 @@ use crate::configuration::{AddressFamily, Preference};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
 use crate::facts::{DefaultRoute, Facts, Overflow};
-use crate::pvd::{Pvd, PvdKey};
+use crate::pvd::{Pvd, PvdKey, Serial};
 use crate::snapshot::{Defaults, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -66,7 +66,6 @@ pub struct Engine {
     touched: BTreeSet<Ifindex>,
     timers: Timers,
     startup: Startup,
-    noticed: BTreeSet<Notice>,
     notices: Vec<Notice>,
 }
 
@@ -92,7 +91,6 @@ impl Engine {
             touched: BTreeSet::new(),
             timers: Timers::default(),
             startup: Startup::BeforeInventory,
-            noticed: BTreeSet::new(),
             notices: Vec::new(),
         }
     }
@@ -104,12 +102,15 @@ impl Engine {
             return;
         }
         let ifindex = ifindex_of(&event);
+        if let Some(ifindex) = ifindex {
+            self.facts.end_grace(ifindex, now, self.settings.grace);
+        }
         let effect = self.facts.apply(now, event);
         self.touched.extend(effect.touched);
         if let (Some(ifindex), Some(overflow)) = (ifindex, effect.overflow) {
             // Links beyond the cap are not remembered, so that one line must do for all of them.
             let ifindex = if overflow == Overflow::Interfaces { 0 } else { ifindex };
-            self.notice(Notice { ifindex, overflow });
+            self.notices.push(Notice { ifindex, overflow });
         }
     }
 
@@ -123,9 +124,14 @@ impl Engine {
         if self.facts.resyncing() { None } else { self.timers.next() }
     }
 
-    /// Whether the first dump is complete.
-    pub fn has_inventory(&self) -> bool {
-        self.startup != Startup::BeforeInventory
+    /// The ground state, to look at.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether a dump is under way (the first one is from the beginning): nothing is derived until it ends.
+    pub const fn is_resyncing(&self) -> bool {
+        self.facts.resyncing()
     }
 
     /// Derives everything anew for the links that were touched, and tells what became different.
@@ -135,8 +141,9 @@ impl Engine {
         let mut batch = Batch { notices: std::mem::take(&mut self.notices), ..Batch::default() };
         if !self.facts.resyncing() {
             let touched = std::mem::take(&mut self.touched);
-            let anything = !touched.is_empty() || !self.has_inventory();
-            if self.startup == Startup::BeforeInventory {
+            let first = self.startup == Startup::BeforeInventory;
+            let anything = !touched.is_empty() || first;
+            if first {
                 self.startup = Startup::Settling(self.links_up());
             }
             for ifindex in touched {
@@ -152,38 +159,36 @@ impl Engine {
     }
 
     fn derive(&mut self, ifindex: Ifindex, now: BootTime, batch: &mut Batch) {
-        let mut target = Target {
-            snapshot: &mut self.snapshot,
-            changes: &mut batch.changes,
-            serials: &mut self.serials,
-        };
-        let facts = self.facts.link_mut(ifindex);
-        let Some(facts) = facts.filter(|facts| facts.link().is_some()) else {
+        let grace = self.settings.grace;
+        let Some(facts) = self.facts.expire(ifindex, now, grace) else {
             self.timers.clear(ifindex);
-            self.noticed.retain(|notice| notice.ifindex != ifindex);
-            if let Some(published) = self.published.remove(&ifindex) {
-                published.disappear(&mut target);
-            }
+            self.unpublish(ifindex, &mut batch.changes);
             return;
         };
-        facts.expire(now, self.settings.grace);
         if facts.solicit(now) {
             batch.commands.push(Command::Solicit { ifindex });
         }
         let assembly = assemble(facts, now);
-        let deadline = facts.next_deadline(now, self.settings.grace).into_iter().chain(assembly.wake).min();
+        let deadline = facts.next_deadline(now, grace).into_iter().chain(assembly.wake).min();
         self.timers.set(ifindex, deadline);
-        let Some(link) = facts.link() else { return };
-        let birth = facts.birth();
+        let (link, birth) = (facts.link().cloned(), facts.birth());
         // Gone and back with the same number since the last batch: that is another interface.
-        if self.published.get(&ifindex).is_some_and(|former| former.birth() != birth)
-            && let Some(former) = self.published.remove(&ifindex)
-        {
-            former.disappear(&mut target);
+        if self.published.get(&ifindex).is_some_and(|former| former.birth() != birth) {
+            self.unpublish(ifindex, &mut batch.changes);
         }
+        // Other sources may be ahead of the kernel's own word of a link.
+        let Some(link) = link else { return };
+        let mut target =
+            Target { snapshot: &mut self.snapshot, changes: &mut batch.changes, serials: &mut self.serials };
         let published = self.published.entry(ifindex);
-        let published = published.or_insert_with(|| Published::appear(birth, link, &mut target));
-        published.update(link, assembly.pvds, &mut target);
+        let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
+        published.update(&link, assembly.pvds, &mut target);
+    }
+
+    fn unpublish(&mut self, ifindex: Ifindex, changes: &mut Vec<Change>) {
+        let Some(published) = self.published.remove(&ifindex) else { return };
+        let (snapshot, serials) = (&mut self.snapshot, &mut self.serials);
+        published.disappear(&mut Target { snapshot, changes, serials });
     }
 
     fn derive_defaults(&mut self, changes: &mut Vec<Change>) {
@@ -191,8 +196,19 @@ impl Engine {
             ipv4: self.default_pvd(AddressFamily::Ipv4).map(|pvd| pvd.serial),
             ipv6: self.default_pvd(AddressFamily::Ipv6).map(|pvd| pvd.serial),
         };
-        if defaults != self.snapshot.defaults() {
-            self.snapshot.set_defaults(defaults);
+        let former = self.snapshot.defaults();
+        self.snapshot.set_defaults(defaults);
+        let mut told = former;
+        // O3: what goes is no longer named when it goes, and what comes is not named before it is there.
+        let names = |defaults: Defaults, pvd: &Pvd| defaults.iter().any(|serial| serial == pvd.serial);
+        let going = |change: &Change| matches!(change, Change::PvdRemoved(pvd) if names(former, pvd));
+        if let Some(position) = changes.iter().position(going) {
+            let comes = |change: &Change, new| matches!(change, Change::PvdAdded(pvd) if pvd.serial == new);
+            let is_there = |new: &Serial| !changes[position..].iter().any(|change| comes(change, *new));
+            told = Defaults { ipv4: defaults.ipv4.filter(is_there), ipv6: defaults.ipv6.filter(is_there) };
+            changes.insert(position, Change::DefaultsChanged(told));
+        }
+        if told != defaults {
             changes.push(Change::DefaultsChanged(defaults));
         }
     }
@@ -245,14 +261,9 @@ impl Engine {
     }
 
     fn links_up(&self) -> BTreeSet<Ifindex> {
-        let up = |ifindex: &Ifindex| self.facts.link(*ifindex).is_some_and(|facts| facts.up_since().is_some());
+        let up =
+            |ifindex: &Ifindex| self.facts.link(*ifindex).is_some_and(|facts| facts.up_since().is_some());
         self.facts.ifindexes().filter(up).collect()
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        if self.noticed.insert(notice) {
-            self.notices.push(notice);
-        }
     }
 }
 

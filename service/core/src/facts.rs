@@ -10,18 +10,20 @@ pub use router::RouterFacts;
 
 use crate::BootTime;
 use crate::configuration::AddressFamily;
-use crate::event::{AddressKey, Event, Ifindex, Link, Route};
+use crate::event::{Event, Ifindex, Link, Route};
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// All facts, by link.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     links: BTreeMap<Ifindex, LinkFacts>,
     default_routes: BTreeSet<DefaultRoute>,
-    resync: Option<Seen>,
+    resyncing: bool,
     births: u64,
+    noticed_interfaces: bool,
 }
 
 /// A default route of the main table, ordered so that the best comes first in its family.
@@ -57,7 +59,7 @@ pub enum Overflow {
 pub struct Effect {
     /// The link whose facts changed.
     pub touched: Option<Ifindex>,
-    /// The cap that was hit.
+    /// The cap that was hit, the first time that this link hit it.
     pub overflow: Option<Overflow>,
 }
 
@@ -73,23 +75,15 @@ impl Effect {
     }
 }
 
-/// What a dump of the kernel has named so far.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    links: BTreeSet<Ifindex>,
-    addresses: BTreeSet<AddressKey>,
-    routes: BTreeSet<Route>,
-}
-
 impl Facts {
     /// No facts, waiting for the first dump.
     pub fn new() -> Self {
-        Self { resync: Some(Seen::default()), ..Self::default() }
+        Self { resyncing: true, ..Self::default() }
     }
 
     /// Whether a dump is under way: what is known now is not the whole truth.
     pub const fn resyncing(&self) -> bool {
-        self.resync.is_some()
+        self.resyncing
     }
 
     /// The facts of a link.
@@ -97,8 +91,21 @@ impl Facts {
         self.links.get(&ifindex)
     }
 
-    /// The facts of a link, to be changed by time.
-    pub fn link_mut(&mut self, ifindex: Ifindex) -> Option<&mut LinkFacts> {
+    /// Ends the belief in a link that is without carrier for longer than `grace`, even when nobody woke in time
+    /// to see it end: the machine may have slept, and its cable may lead elsewhere now.
+    pub fn end_grace(&mut self, ifindex: Ifindex, now: BootTime, grace: Duration) {
+        if let Some(facts) = self.links.get_mut(&ifindex) {
+            facts.end_grace(now, grace);
+        }
+    }
+
+    /// Drops what has run out of a link's facts at `now`; what is left, to be changed by time. A link that nothing
+    /// is known of any more is forgotten.
+    pub fn expire(&mut self, ifindex: Ifindex, now: BootTime, grace: Duration) -> Option<&mut LinkFacts> {
+        self.links.get_mut(&ifindex)?.expire(now, grace);
+        if self.links.get(&ifindex).is_some_and(LinkFacts::is_empty) {
+            self.links.remove(&ifindex);
+        }
         self.links.get_mut(&ifindex)
     }
 
@@ -116,15 +123,15 @@ impl Facts {
     pub fn apply(&mut self, now: BootTime, event: Event) -> Effect {
         match event {
             Event::ResyncBegin => {
-                self.resync = Some(Seen::default());
+                self.resyncing = true;
+                self.links.values_mut().for_each(LinkFacts::begin_dump);
                 Effect::NONE
             }
             // The engine calls `finish_resync`, which has more than one link to name.
             Event::ResyncEnd => Effect::NONE,
             Event::Link(link) => {
                 let ifindex = link.ifindex;
-                self.mark(|seen| seen.links.insert(ifindex));
-                self.forget_reused_index(&link);
+                self.forget_reused_index(now, &link);
                 self.with_link(ifindex, |facts| {
                     facts.set_link(now, link);
                     None
@@ -132,7 +139,6 @@ impl Facts {
             }
             Event::LinkGone { ifindex } => self.remove_link(ifindex),
             Event::Address(address) => {
-                self.mark(|seen| seen.addresses.insert(address.key));
                 self.with_link(address.key.ifindex, |facts| facts.put_address(now, address))
             }
             Event::AddressGone { key } => self.change(key.ifindex, |facts| facts.remove_address(&key)),
@@ -152,30 +158,27 @@ impl Facts {
 
     /// Ends a dump: what it did not name is gone. Gives the links that this touched.
     pub fn finish_resync(&mut self) -> BTreeSet<Ifindex> {
-        let Some(seen) = self.resync.take() else { return BTreeSet::new() };
         let mut touched = BTreeSet::new();
-        let gone: Vec<Ifindex> = self.ifindexes().filter(|ifindex| !seen.links.contains(ifindex)).collect();
+        if !std::mem::take(&mut self.resyncing) {
+            return touched;
+        }
+        let gone: Vec<Ifindex> =
+            self.links.iter().filter(|(_, facts)| !facts.named()).map(|(ifindex, _)| *ifindex).collect();
         for ifindex in gone {
-            self.remove_link(ifindex);
-            touched.insert(ifindex);
+            touched.extend(self.remove_link(ifindex).touched);
         }
         let mut lost_routes = Vec::new();
         for (ifindex, facts) in &mut self.links {
-            if facts.sweep_addresses(&seen.addresses) {
+            for address in facts.addresses_named(false) {
+                facts.remove_address(&address.key);
                 touched.insert(*ifindex);
             }
-            lost_routes.extend(facts.routes().filter(|route| !seen.routes.contains(route)).cloned());
+            lost_routes.extend(facts.routes_named(false));
         }
         for route in lost_routes {
             touched.extend(self.remove_route(&route).touched);
         }
         touched
-    }
-
-    fn mark(&mut self, mark: impl FnOnce(&mut Seen) -> bool) {
-        if let Some(seen) = &mut self.resync {
-            mark(seen);
-        }
     }
 
     /// Changes a link that may not be known yet: inside a dump and between sources nothing is ordered.
@@ -185,23 +188,37 @@ impl Facts {
         change: impl FnOnce(&mut LinkFacts) -> Option<Overflow>,
     ) -> Effect {
         if !self.links.contains_key(&ifindex) && self.links.len() >= limits::INTERFACES {
-            return Effect { touched: None, overflow: Some(Overflow::Interfaces) };
+            let first = !std::mem::replace(&mut self.noticed_interfaces, true);
+            return Effect { touched: None, overflow: first.then_some(Overflow::Interfaces) };
         }
         let births = &mut self.births;
         let facts = self.links.entry(ifindex).or_insert_with(|| {
             *births += 1;
             LinkFacts::born(*births)
         });
-        Effect::with(ifindex, change(facts))
+        let overflow = change(facts).filter(|overflow| facts.notice(*overflow));
+        Effect::with(ifindex, overflow)
     }
 
     /// A link never changes its kind: another kind under the same number is another link, whose
-    /// predecessor's end was lost in an overrun.
-    fn forget_reused_index(&mut self, link: &Link) {
-        let known = self.links.get(&link.ifindex).and_then(LinkFacts::link);
-        if known.is_some_and(|known| known.kind != link.kind) {
-            self.remove_link(link.ifindex);
-            self.mark(|seen| seen.links.insert(link.ifindex));
+    /// predecessor's end was lost in an overrun. What this dump has told already is about the new one.
+    fn forget_reused_index(&mut self, now: BootTime, link: &Link) {
+        let former = self.links.get(&link.ifindex);
+        let Some(former) = former.filter(|facts| facts.link().is_some_and(|known| known.kind != link.kind))
+        else {
+            return;
+        };
+        let (addresses, routes) = if self.resyncing {
+            (former.addresses_named(true), former.routes_named(true))
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        self.remove_link(link.ifindex);
+        for address in addresses {
+            self.with_link(link.ifindex, |facts| facts.put_address(now, address));
+        }
+        for route in routes {
+            self.put_route(route);
         }
     }
 
@@ -216,26 +233,31 @@ impl Facts {
         for route in facts.routes().filter_map(DefaultRoute::of) {
             self.default_routes.remove(&route);
         }
-        self.mark(|seen| seen.links.remove(&ifindex));
         Effect::touched(ifindex)
     }
 
     fn put_route(&mut self, route: Route) -> Effect {
-        self.mark(|seen| seen.routes.insert(route.clone()));
-        let default = DefaultRoute::of(&route);
-        let effect = self.with_link(route.ifindex, |facts| facts.put_route(route));
-        if effect.overflow.is_none() {
-            self.default_routes.extend(default);
-        }
+        let (ifindex, default) = (route.ifindex, DefaultRoute::of(&route));
+        let mut stored = false;
+        let effect = self.with_link(ifindex, |facts| {
+            let overflow = facts.put_route(route.clone());
+            stored = facts.has_route(&route);
+            overflow
+        });
+        self.default_routes.extend(default.filter(|_| stored));
         effect
     }
 
     fn remove_route(&mut self, route: &Route) -> Effect {
-        self.mark(|seen| seen.routes.remove(route));
+        let effect = self.change(route.ifindex, |facts| facts.remove_route(route));
         if let Some(default) = DefaultRoute::of(route) {
-            self.default_routes.remove(&default);
+            // Another that differs only in who made it may be left.
+            let same = |other: &Route| DefaultRoute::of(other) == Some(default);
+            if !self.links.get(&route.ifindex).is_some_and(|facts| facts.routes().any(same)) {
+                self.default_routes.remove(&default);
+            }
         }
-        self.change(route.ifindex, |facts| facts.remove_route(route))
+        effect
     }
 }
 

@@ -13,6 +13,9 @@ const PROTOCOL_DHCP: u8 = 16;
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
     let lease = facts.lease().filter(|lease| lease.address.is_ipv4());
     let mut draft = Draft::new(Family::Ipv4);
+    if let Some(lease) = lease {
+        draft.elements.insert(Element::Dhcpv4, configuration_of(lease));
+    }
     for fact in facts.addresses() {
         let address = &fact.address;
         if let Some(element) = element_of(address, lease, by_hand) {
@@ -22,14 +25,11 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assem
             }
         }
     }
-    if let Some(lease) = lease {
-        draft.elements.insert(Element::Dhcpv4, configuration_of(lease));
-    } else if !draft.has_usable_address() {
+    if lease.is_none() && !draft.has_usable_address() {
         return;
     }
-    let by_hand_present = draft.elements.contains_key(&by_hand);
     for route in facts.routes().filter(|route| route.destination.address.is_ipv4()) {
-        if let Some(element) = owner_of(route, by_hand_present.then_some(by_hand), lease.is_some()) {
+        if let Some(element) = owner_of(route, &draft, by_hand, lease.is_some()) {
             draft.add_route(element, route);
         }
     }
@@ -55,11 +55,13 @@ fn element_of(address: &Address, lease: Option<&Lease>, by_hand: Element) -> Opt
 }
 
 /// Which element a route of the main table belongs to. What a lease says of routes is told by the lease.
-fn owner_of(route: &Route, by_hand: Option<Element>, leased: bool) -> Option<Element> {
-    if route.protocol != PROTOCOL_DHCP && by_hand.is_some() {
-        return by_hand;
+fn owner_of(route: &Route, draft: &Draft, by_hand: Element, leased: bool) -> Option<Element> {
+    let present = |element: Element| draft.elements.contains_key(&element).then_some(element);
+    if route.protocol == PROTOCOL_DHCP {
+        return (!leased).then_some(Element::Dhcpv4);
     }
-    (!leased).then_some(Element::Dhcpv4).filter(|_| by_hand.is_none() || route.protocol == PROTOCOL_DHCP)
+    let without_hand = || present(Element::Dhcpv4).or(present(Element::LinkLocal)).filter(|_| !leased);
+    present(by_hand).or_else(without_hand)
 }
 
 fn configuration_of(lease: &Lease) -> crate::configuration::Configuration {

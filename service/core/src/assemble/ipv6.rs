@@ -22,7 +22,8 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
         match owners(facts, fact, now) {
             Owners::Routers(routers) => {
                 for router in routers {
-                    let element = facts.routers().get(&router).map(|of| element_of(&fact.address, of, by_hand));
+                    let element =
+                        facts.routers().get(&router).map(|of| element_of(&fact.address, of, by_hand));
                     let draft = assembly.pvds.get_mut(&PvdKey::ImplicitIpv6Router(router));
                     if let (Some(element), Some(draft)) = (element, draft) {
                         draft.add_address(&fact.address, element);
@@ -87,7 +88,12 @@ fn finish_without_router(facts: &LinkFacts, by_hand: Element, assembly: &mut Ass
             Some(IpAddr::V6(gateway)) => facts.routers().contains_key(&gateway),
             Some(IpAddr::V4(_)) | None => false,
         };
-        if route.destination.address.is_ipv6() && route.protocol != PROTOCOL_RA && !advertised {
+        // fe80::/64 is every link's own, and no configuration.
+        let wanted = match route.destination.address {
+            IpAddr::V6(destination) => !destination.is_unicast_link_local() && !destination.is_multicast(),
+            IpAddr::V4(_) => false,
+        };
+        if wanted && route.protocol != PROTOCOL_RA && !advertised {
             draft.add_route(by_hand, route);
         }
     }

@@ -54,7 +54,11 @@ impl Discovery {
 
     /// Until when an address that `seen` came into view may wait for an advertisement that explains it.
     pub fn explains_until(&self, seen: BootTime) -> BootTime {
-        self.first.unwrap_or(seen).max(seen).after(PATIENCE)
+        let unasked = seen.after(PATIENCE);
+        // A first question that comes after the waiting was over does not begin it anew: nothing shall flap.
+        self.first
+            .filter(|first| !unasked.passed(*first))
+            .map_or(unasked, |first| first.max(seen).after(PATIENCE))
     }
 }
 
@@ -86,6 +90,19 @@ mod tests {
         assert!(discovery.settled(at(1), at(0)));
         assert!(!discovery.solicit(at(9)));
         assert_eq!(discovery.next_deadline(at(1), at(0)), None);
+    }
+
+    #[test]
+    fn an_address_waits_from_the_question_on_unless_it_has_waited_long_enough() {
+        let mut discovery = Discovery::default();
+        assert_eq!(discovery.explains_until(at(1)), at(5));
+        assert!(discovery.solicit(at(3)));
+        assert_eq!(discovery.explains_until(at(1)), at(7), "seen before the question");
+        assert_eq!(discovery.explains_until(at(6)), at(10), "seen after it");
+
+        let mut late = Discovery::default();
+        assert!(late.solicit(at(20)));
+        assert_eq!(late.explains_until(at(1)), at(5), "it was given up before the question");
     }
 
     #[test]

@@ -14,12 +14,15 @@ use std::time::Duration;
 pub struct LinkFacts {
     birth: u64,
     link: Option<Link>,
+    named: bool,
     carrier: Carrier,
     discovery: Discovery,
     addresses: BTreeMap<AddressKey, AddressFact>,
-    routes: BTreeSet<Route>,
+    /// With whether the last dump has named them.
+    routes: BTreeMap<Route, bool>,
     routers: BTreeMap<Ipv6Addr, RouterFacts>,
     leases: BTreeMap<LeaseClient, Lease>,
+    noticed: BTreeSet<Overflow>,
 }
 
 /// Whether facts of a link may be believed.
@@ -41,6 +44,8 @@ pub struct AddressFact {
     pub address: Address,
     /// When it was first seen since the link came up.
     pub seen: BootTime,
+    /// Told since the last dump began.
+    named: bool,
 }
 
 impl LinkFacts {
@@ -70,7 +75,7 @@ impl LinkFacts {
 
     /// The routes of the main table that lead out here.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter()
+        self.routes.keys()
     }
 
     /// The routers heard here and what they advertise, by link-local address.
@@ -119,17 +124,19 @@ impl LinkFacts {
             (carrier @ (Carrier::LostAt(_) | Carrier::Down), LinkState::Down | LinkState::Dormant) => carrier,
         };
         self.link = Some(link);
+        self.named = true;
     }
 
     pub(super) fn put_address(&mut self, now: BootTime, address: Address) -> Option<Overflow> {
         if let Some(fact) = self.addresses.get_mut(&address.key) {
             fact.address = address;
+            fact.named = true;
             return None;
         }
         if self.addresses.len() >= limits::ADDRESSES_PER_INTERFACE {
             return Some(Overflow::Addresses);
         }
-        self.addresses.insert(address.key, AddressFact { address, seen: now });
+        self.addresses.insert(address.key, AddressFact { address, seen: now, named: true });
         None
     }
 
@@ -137,19 +144,21 @@ impl LinkFacts {
         self.addresses.remove(key);
     }
 
-    /// Removes the addresses that are not in `seen`; whether there were any.
-    pub(super) fn sweep_addresses(&mut self, seen: &BTreeSet<AddressKey>) -> bool {
-        let before = self.addresses.len();
-        self.addresses.retain(|key, _| seen.contains(key));
-        self.addresses.len() != before
+    /// A full list makes room for a default route: it is the one that everything hangs on.
+    pub(super) fn put_route(&mut self, route: Route) -> Option<Overflow> {
+        let mut overflow = None;
+        if self.routes.len() >= limits::ROUTES_PER_INTERFACE && !self.has_route(&route) {
+            overflow = Some(Overflow::Routes);
+            let other = self.routes().filter(|other| is_default(&route) && !is_default(other)).last();
+            let Some(other) = other.cloned() else { return overflow };
+            self.routes.remove(&other);
+        }
+        self.routes.insert(route, true);
+        overflow
     }
 
-    pub(super) fn put_route(&mut self, route: Route) -> Option<Overflow> {
-        if self.routes.len() >= limits::ROUTES_PER_INTERFACE && !self.routes.contains(&route) {
-            return Some(Overflow::Routes);
-        }
-        self.routes.insert(route);
-        None
+    pub(super) fn has_route(&self, route: &Route) -> bool {
+        self.routes.contains_key(route)
     }
 
     pub(super) fn remove_route(&mut self, route: &Route) {
@@ -163,14 +172,7 @@ impl LinkFacts {
         advertisement: &RouterAdvertisement,
     ) -> Option<Overflow> {
         self.discovery.answer();
-        if let Some(facts) = self.routers.get_mut(&router) {
-            let overflow = facts.update(now, advertisement);
-            if !facts.alive(now) {
-                self.routers.remove(&router);
-            }
-            return overflow;
-        }
-        let mut facts = RouterFacts::default();
+        let mut facts = self.routers.remove(&router).filter(|facts| facts.alive(now)).unwrap_or_default();
         let overflow = facts.update(now, advertisement);
         if !facts.alive(now) {
             return overflow;
@@ -190,8 +192,44 @@ impl LinkFacts {
         self.leases.remove(&client);
     }
 
-    /// Drops what has run out at `now`; `grace` is how long a link without carrier is believed.
-    pub fn expire(&mut self, now: BootTime, grace: Duration) {
+    /// Whether this cap was not hit here before. Counts it as hit.
+    pub(super) fn notice(&mut self, overflow: Overflow) -> bool {
+        self.noticed.insert(overflow)
+    }
+
+    /// A dump begins: nothing is named yet.
+    pub(super) fn begin_dump(&mut self) {
+        self.named = false;
+        self.addresses.values_mut().for_each(|fact| fact.named = false);
+        self.routes.values_mut().for_each(|named| *named = false);
+    }
+
+    /// Whether the dump has named this link.
+    pub(super) const fn named(&self) -> bool {
+        self.named
+    }
+
+    /// The addresses that the dump has named, or those that it has not.
+    pub(super) fn addresses_named(&self, named: bool) -> Vec<Address> {
+        self.addresses().filter(|fact| fact.named == named).map(|fact| fact.address.clone()).collect()
+    }
+
+    /// The routes that the dump has named, or those that it has not.
+    pub(super) fn routes_named(&self, named: bool) -> Vec<Route> {
+        self.routes.iter().filter(|(_, of)| **of == named).map(|(route, _)| route.clone()).collect()
+    }
+
+    /// Whether nothing is known, not even the link.
+    pub(super) fn is_empty(&self) -> bool {
+        self.link.is_none()
+            && self.addresses.is_empty()
+            && self.routes.is_empty()
+            && self.routers.is_empty()
+            && self.leases.is_empty()
+    }
+
+    /// Ends the belief in what was learnt on a link that is without carrier for longer than `grace`.
+    pub fn end_grace(&mut self, now: BootTime, grace: Duration) {
         if let Carrier::LostAt(lost) = self.carrier
             && lost.after(grace).passed(now)
         {
@@ -199,6 +237,11 @@ impl LinkFacts {
             self.routers.clear();
             self.leases.clear();
         }
+    }
+
+    /// Drops what has run out at `now`; `grace` is how long a link without carrier is believed.
+    pub fn expire(&mut self, now: BootTime, grace: Duration) {
+        self.end_grace(now, grace);
         self.routers.retain(|_, router| {
             router.expire(now);
             router.alive(now)
@@ -249,4 +292,8 @@ impl LinkFacts {
     fn in_use(&self, router: &RouterFacts) -> bool {
         self.addresses().any(|fact| !fact.address.tentative && router.covers(fact.address.key.address))
     }
+}
+
+const fn is_default(route: &Route) -> bool {
+    route.destination.length == 0
 }

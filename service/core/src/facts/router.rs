@@ -27,6 +27,8 @@ pub struct RouterFacts {
 impl RouterFacts {
     /// Takes in an advertisement received at `now`.
     pub fn update(&mut self, now: BootTime, advertisement: &RouterAdvertisement) -> Option<Overflow> {
+        // What has run out and was not dropped yet is not refreshed: it begins anew, at the end of its list.
+        self.expire(now);
         let lifetime = u32::from(advertisement.router_lifetime);
         self.default_until = (lifetime > 0).then(|| now.after_lifetime(lifetime));
         self.preference = advertisement.preference;
