@@ -100,6 +100,11 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
         self.lanes.get(&from).map_or(0, |lane| lane.unanswered)
     }
 
+    /// Whether anything waits for `subscriber`.
+    pub fn has_for(&self, subscriber: K) -> bool {
+        self.lanes.contains_key(&subscriber)
+    }
+
     /// Drops everything that waits for a subscriber that is no more.
     pub fn forget(&mut self, subscriber: K) {
         if self.lanes.remove(&subscriber).is_some() {

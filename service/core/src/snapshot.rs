@@ -68,6 +68,11 @@ impl Snapshot {
         self.pvds.values()
     }
 
+    /// How many interfaces there are.
+    pub fn interface_count(&self) -> usize {
+        self.interfaces.size()
+    }
+
     /// How many interfaces and provisioning domains there are.
     pub fn len(&self) -> usize {
         self.interfaces.size() + self.pvds.size()

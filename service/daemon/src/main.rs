@@ -1,2 +1,105 @@
-//! Placeholder.
-fn main() {}
+//! `mifd`: the MIF API of draft-ietf-mif-api-extension-00 as a D-Bus system service.
+
+use clap::Parser;
+use mifd::config::{Config, LogLevel};
+use mifd::daemon::{self, BusChoice, Options};
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Publishes the provisioning domains of this machine on D-Bus as org.ietf.Mif1.
+///
+/// Needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_CHOWN, and no other. Logs to standard error.
+/// Ends with 0 on SIGTERM or SIGINT, with 1 when it cannot start or go on, with 2 on wrong arguments.
+#[derive(Parser)]
+#[command(name = "mifd", version, max_term_width = 100)]
+struct Arguments {
+    /// Serve the bus at ADDRESS instead of the system bus; it must have the rules of the system bus
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "session")]
+    bus: Option<String>,
+    /// Serve the session bus, which lets in only its own user (development)
+    #[arg(long)]
+    session: bool,
+    /// Read this configuration file [default: /etc/mif/mifd.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How much to log: error, warn, info, debug (with names and addresses) or trace (with packets)
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+    /// Record what the kernel, routers and DHCP clients tell as JSON lines, for a bug report
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => return complain(&error),
+    };
+    start_logging(arguments.log.map_or(config.log, LogLevel::from));
+    let bus = match (arguments.bus, arguments.session) {
+        (Some(address), _) => BusChoice::Address(address),
+        (None, true) => BusChoice::Session,
+        (None, false) => BusChoice::System,
+    };
+    let options = Options { bus, grace: config.interfaces.grace(), record: arguments.record };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(daemon::run(options)),
+        Err(error) => return complain(&error),
+    };
+    ended.map_or_else(|error| complain(&error), |()| ExitCode::SUCCESS)
+}
+
+fn start_logging(level: LogLevel) {
+    let filter = tracing_subscriber::EnvFilter::new(format!("{0},mifd={0}", level.word()));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+/// Says what went wrong, and why, in one line: no logging may be set up yet.
+fn complain(error: &dyn Error) -> ExitCode {
+    let mut line = format!("mifd: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Causes that say the same again are left out.
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    let mut stderr = std::io::stderr().lock();
+    // Nobody can be told that nobody can be told.
+    let _ = writeln!(stderr, "{line}");
+    ExitCode::FAILURE
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}

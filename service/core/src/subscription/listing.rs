@@ -41,7 +41,7 @@ impl Listing {
     /// How many items it has in all.
     pub fn count(&self) -> u32 {
         let count = match self.topic {
-            Topic::Interfaces => self.snapshot.interfaces().count(),
+            Topic::Interfaces => self.snapshot.interface_count(),
             Topic::Pvds(interface) => {
                 self.snapshot.interface(interface).map_or(0, |interface| self.snapshot.pvds_of(interface).count())
             }

@@ -1,0 +1,166 @@
+//! One method call: its arguments checked, its reply built.
+
+use super::convert::Fields;
+use super::error::{BusError, Name};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use zbus::message::Flags;
+use zbus::wire::{DynamicDeserialize, DynamicType};
+use zbus::{Message, OwnedVariant, Variant};
+
+/// The unique name of a client; empty for the one at the other end of a socket pair.
+pub type Client = Arc<str>;
+
+/// A method call that waits for its reply.
+#[derive(Clone, Debug)]
+pub struct Call(Message);
+
+impl Call {
+    /// Takes a message that is a method call.
+    pub const fn new(message: Message) -> Self {
+        Self(message)
+    }
+
+    /// Who calls.
+    pub fn client(&self) -> Client {
+        self.0.header().sender().map_or_else(|| Arc::from(""), |sender| Arc::from(sender.as_str()))
+    }
+
+    /// Which object.
+    pub fn path(&self) -> String {
+        self.0.header().path().map_or_else(String::new, |path| path.as_str().to_owned())
+    }
+
+    /// Which interface; D-Bus allows to leave it out.
+    pub fn interface(&self) -> Option<String> {
+        self.0.header().interface().map(|interface| interface.as_str().to_owned())
+    }
+
+    /// Which method.
+    pub fn member(&self) -> String {
+        self.0.header().member().map_or_else(String::new, |member| member.as_str().to_owned())
+    }
+
+    /// Whether the caller waits for a reply.
+    pub fn wants_reply(&self) -> bool {
+        !self.0.primary_header().flags().contains(Flags::NO_REPLY_EXPECTED)
+    }
+
+    /// How much memory it holds, in bytes.
+    pub fn size(&self) -> usize {
+        self.0.data().len()
+    }
+
+    /// Its arguments, which must have exactly this signature.
+    pub fn arguments<T>(&self, signature: &str) -> Result<T, BusError>
+    where
+        T: for<'a> DynamicDeserialize<'a>,
+    {
+        let body = self.0.body();
+        let given = body.signature().to_string_no_parens();
+        if given != signature {
+            let member = self.member();
+            return Err(BusError::invalid(format!(
+                "{member} takes arguments of the signature \"{signature}\", not \"{given}\""
+            )));
+        }
+        body.deserialize().map_err(|error| BusError::invalid(format!("{}: {error}", self.member())))
+    }
+
+    /// That it has no arguments.
+    pub fn no_arguments(&self) -> Result<(), BusError> {
+        let given = self.0.body().signature().to_string_no_parens();
+        if given.is_empty() {
+            return Ok(());
+        }
+        Err(BusError::invalid(format!("{} takes no arguments, not \"{given}\"", self.member())))
+    }
+
+    /// The reply, if the caller wants one.
+    pub fn reply<B>(&self, body: &B) -> Result<Option<Message>, BusError>
+    where
+        B: Serialize + DynamicType,
+    {
+        if !self.wants_reply() {
+            return Ok(None);
+        }
+        let reply = Message::method_return(&self.0.header()).build(body);
+        reply.map(Some).map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
+    }
+
+    /// The reply made of bytes that were the body of an earlier one of this signature.
+    pub fn reply_bytes(&self, body: &[u8], signature: &str) -> Result<Option<Message>, BusError> {
+        if !self.wants_reply() {
+            return Ok(None);
+        }
+        // SAFETY: the bytes are a body that zbus itself serialized with this signature, in this byte order,
+        // and hold no file descriptors.
+        let reply = unsafe {
+            Message::method_return(&self.0.header()).build_raw_body(body, signature, Vec::new())
+        };
+        reply.map(Some).map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
+    }
+
+    /// The error reply, if the caller wants one.
+    pub fn error(&self, error: &BusError) -> Option<Message> {
+        if !self.wants_reply() {
+            return None;
+        }
+        Message::error(&self.0.header(), error.name.full()).build(&(error.message.as_str(),)).ok()
+    }
+}
+
+/// The `options` of a call, each to be taken once: what nobody takes is refused by name.
+pub struct Options(HashMap<String, Variant<'static>>);
+
+impl Options {
+    /// The options of a call of a method that knows `known`.
+    pub fn new(given: HashMap<String, OwnedVariant>, known: &[&str]) -> Result<Self, BusError> {
+        if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
+            let right = if known.is_empty() {
+                "this method knows none".to_owned()
+            } else {
+                format!("known here: {}", known.join(", "))
+            };
+            let unknown = mif_core::text::escape(unknown.as_bytes());
+            return Err(BusError::invalid(format!("unknown option \"{unknown}\"; {right}")));
+        }
+        Ok(Self(given.into_iter().map(|(key, value)| (key, Variant::from(value))).collect()))
+    }
+
+    /// A number.
+    pub fn number(&mut self, key: &str) -> Result<Option<u32>, BusError> {
+        match self.0.remove(key) {
+            None => Ok(None),
+            Some(Variant::U32(number)) => Ok(Some(number)),
+            Some(other) => Err(wrong_type(key, "u", &other)),
+        }
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &str) -> Result<Option<String>, BusError> {
+        match self.0.remove(key) {
+            None => Ok(None),
+            Some(Variant::Str(text)) => Ok(Some(text.as_str().to_owned())),
+            Some(other) => Err(wrong_type(key, "s", &other)),
+        }
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, BusError> {
+        let Some(value) = self.0.remove(key) else { return Ok(None) };
+        let wrong = wrong_type(key, "as", &value);
+        Vec::<String>::try_from(value).map(Some).map_err(|_| wrong)
+    }
+}
+
+fn wrong_type(key: &str, right: &str, given: &Variant<'_>) -> BusError {
+    let given = given.value_signature();
+    BusError::invalid(format!("option \"{key}\" is of type \"{right}\", not \"{given}\""))
+}
+
+/// A dictionary without entries.
+pub fn nothing() -> Fields {
+    Fields::new()
+}

@@ -1,0 +1,202 @@
+//! The core's types as D-Bus values. Signatures are those of the contract; keys without a value are left out.
+
+use super::error::BusError;
+use super::path;
+use mif_core::BootTime;
+use mif_core::announcement::ConnectionDetails;
+use mif_core::configuration::{Configuration, Prefix, PrefixData, RouteData, RouteKey};
+use mif_core::plan::{Answer, TranslationEnd};
+use mif_core::pvd::{Interface, Pvd, PvdAddress};
+use std::collections::BTreeMap;
+use zbus::{ObjectPath, Variant};
+
+/// A dictionary `a{sv}`.
+pub type Fields = BTreeMap<&'static str, Variant<'static>>;
+
+/// A deadline: CLOCK_BOOTTIME microseconds, the maximum for ever.
+pub const fn deadline(time: BootTime) -> u64 {
+    time.as_micros()
+}
+
+/// An entry of `Addresses`: everything but the lifetimes, which would wake everybody at each advertisement.
+pub fn address(address: &PvdAddress) -> Fields {
+    BTreeMap::from([
+        ("address", text(address.address)),
+        ("prefix-length", Variant::from(address.prefix_length)),
+        ("state", Variant::from(address.state.word())),
+        ("element", Variant::from(address.element.word())),
+        ("temporary", Variant::from(address.temporary)),
+    ])
+}
+
+/// `AddressLifetimes`: preferred-until and valid-until by address.
+pub fn address_lifetimes(pvd: &Pvd) -> BTreeMap<String, (u64, u64)> {
+    let lifetimes =
+        |address: &PvdAddress| (deadline(address.preferred_until), deadline(address.valid_until));
+    pvd.addresses.iter().map(|address| (address.address.to_string(), lifetimes(address))).collect()
+}
+
+/// The `a{sv}` of an InterfaceAnnouncement.
+pub fn interface_announcement(interface: &Interface) -> Fields {
+    BTreeMap::from([
+        ("ifindex", Variant::from(interface.ifindex)),
+        ("name", Variant::from(interface.name.clone())),
+        ("kind", Variant::from(interface.kind.word())),
+    ])
+}
+
+/// The `a{sv}` of a ProvisioningDomainAnnouncement.
+pub fn pvd_announcement(pvd: &Pvd) -> Fields {
+    BTreeMap::from([
+        ("id", Variant::from(pvd.id.clone())),
+        ("origin", Variant::from(pvd.key.origin().word())),
+        ("family", Variant::from(pvd.family.word())),
+    ])
+}
+
+/// The details of a NameTranslation.
+pub fn answer(answer: &Answer) -> Fields {
+    let mut fields = BTreeMap::from([
+        ("source", Variant::from(answer.source.word())),
+        ("encrypted", Variant::from(answer.encrypted)),
+        ("synthesized", Variant::from(answer.synthesized)),
+    ]);
+    put(&mut fields, "ttl", answer.ttl);
+    put(&mut fields, "server", answer.server.map(|server| server.to_string()));
+    put(&mut fields, "transport", answer.transport.map(|transport| transport.word()));
+    fields
+}
+
+/// The details of a TranslationFinished that went well, and those of TranslateName besides its answers.
+pub fn translation_end(end: &TranslationEnd) -> Fields {
+    let mut fields = BTreeMap::from([("truncated", Variant::from(end.truncated))]);
+    put(&mut fields, "canonical-name", end.canonical_name.clone());
+    put(&mut fields, "rcode", end.rcode);
+    fields
+}
+
+/// The details of a TranslationFinished or NotConnected that went wrong.
+pub fn failure(error: &BusError) -> Fields {
+    let mut fields = Fields::new();
+    put(&mut fields, "errno", error.errno);
+    put(&mut fields, "rcode", error.rcode);
+    fields
+}
+
+/// The details of TranslateName.
+pub fn translation(answers: &[Answer], end: &TranslationEnd) -> Fields {
+    let with_address = |item: &Answer| {
+        let mut fields = answer(item);
+        fields.insert("address", text(item.address));
+        fields
+    };
+    let mut fields = translation_end(end);
+    fields.insert("answers", Variant::from(answers.iter().map(with_address).collect::<Vec<_>>()));
+    fields
+}
+
+/// The details of ConnectToAddress and of Connected.
+pub fn connection(details: &ConnectionDetails) -> Fields {
+    BTreeMap::from([
+        ("local-address", text(details.local_address)),
+        ("local-port", Variant::from(details.local_port)),
+        ("handshake-us", Variant::from(details.handshake_us)),
+    ])
+}
+
+/// Every identifier that has a value in `configuration` (GetAllConfigurationData).
+pub fn configuration(configuration: &Configuration) -> Fields {
+    let mut fields = Fields::new();
+    put_list(&mut fields, "dns-servers", texts(&configuration.dns_servers));
+    put_list(&mut fields, "search-domains", configuration.search_domains.clone());
+    put(&mut fields, "domain-name", configuration.domain_name.clone());
+    put_list(&mut fields, "routers", texts(&configuration.routers));
+    put_list(&mut fields, "routes", configuration.routes.iter().map(route).collect());
+    put_list(&mut fields, "prefixes", configuration.prefixes.iter().map(prefix).collect());
+    put(&mut fields, "mtu", configuration.mtu);
+    put_list(&mut fields, "ntp-servers", configuration.ntp_servers.clone());
+    put_list(&mut fields, "nis-servers", texts(&configuration.nis_servers));
+    put(&mut fields, "nis-domain", configuration.nis_domain.clone());
+    put(&mut fields, "captive-portal", configuration.captive_portal.clone());
+    put(&mut fields, "server-identifier", configuration.server_identifier.clone());
+    put(&mut fields, "lease-expires", configuration.lease_expires.map(deadline));
+    fields
+}
+
+/// Every identifier of the contract: what GetConfigurationData takes, whether this instance ever has a value.
+pub const IDENTIFIERS: [&str; 24] = [
+    "dns-servers",
+    "search-domains",
+    "domain-name",
+    "routers",
+    "routes",
+    "prefixes",
+    "mtu",
+    "ntp-servers",
+    "nis-servers",
+    "nis-domain",
+    "captive-portal",
+    "captive",
+    "captive-portal-url",
+    "captive-expires",
+    "pref64",
+    "encrypted-dns",
+    "server-identifier",
+    "lease-expires",
+    "pvd-option-sequence",
+    "pvd-option-flags",
+    "additional-information",
+    "additional-information-expires",
+    "dns-zones",
+    "no-internet",
+];
+
+/// The paths of provisioning domains.
+pub fn pvd_paths<'a>(pvds: impl Iterator<Item = &'a mif_core::pvd::Serial>) -> Vec<ObjectPath<'static>> {
+    pvds.map(|serial| path::pvd(*serial)).collect()
+}
+
+/// Anything that shows itself, as a string.
+pub fn text(value: impl ToString) -> Variant<'static> {
+    Variant::from(value.to_string())
+}
+
+/// Many of them.
+pub fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(T::to_string).collect()
+}
+
+fn route((key, data): (&RouteKey, &RouteData)) -> Fields {
+    let mut fields = BTreeMap::from([
+        ("destination", text(key.destination)),
+        ("preference", Variant::from(data.preference.word())),
+        ("valid-until", Variant::from(deadline(data.valid_until))),
+    ]);
+    put(&mut fields, "gateway", key.gateway.map(|gateway| gateway.to_string()));
+    fields
+}
+
+fn prefix((prefix, data): (&Prefix, &PrefixData)) -> Fields {
+    BTreeMap::from([
+        ("prefix", text(prefix)),
+        ("on-link", Variant::from(data.on_link)),
+        ("autonomous", Variant::from(data.autonomous)),
+        ("preferred-until", Variant::from(deadline(data.preferred_until))),
+        ("valid-until", Variant::from(deadline(data.valid_until))),
+    ])
+}
+
+fn put<T: Into<Variant<'static>>>(fields: &mut Fields, key: &'static str, value: Option<T>) {
+    if let Some(value) = value {
+        fields.insert(key, value.into());
+    }
+}
+
+fn put_list<T>(fields: &mut Fields, key: &'static str, list: Vec<T>)
+where
+    Vec<T>: Into<Variant<'static>>,
+{
+    if !list.is_empty() {
+        fields.insert(key, list.into());
+    }
+}

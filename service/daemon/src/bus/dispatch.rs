@@ -1,0 +1,259 @@
+//! From a message to the method that it calls.
+
+use super::call::{Call, Client};
+use super::clients::Known;
+use super::error::{BusError, Name};
+use super::path::{self, Node, Target};
+use super::{Bus, Introduction, introspect, properties};
+use mif_core::broadcast::ObjectId;
+use std::collections::BTreeMap;
+use zbus::Message;
+use zbus::message::Type;
+
+pub(super) const PEER: &str = "org.freedesktop.DBus.Peer";
+pub(super) const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
+const BUS: &str = "org.freedesktop.DBus";
+/// No message is larger than this, in bytes: the bus would close the connection at 32 MiB.
+pub(super) const LARGEST_MESSAGE: usize = 24 << 20;
+
+/// What a method gives: a reply, or none because the caller wants none or will have it later.
+pub(super) type Answered = Result<Option<Message>, BusError>;
+
+impl Bus {
+    pub(super) fn handle_message(&mut self, message: Message) {
+        match message.message_type() {
+            Type::MethodCall => self.handle_call(Call::new(message)),
+            Type::Signal => self.handle_signal(&message),
+            // Replies to our own calls went to whoever waits for them.
+            Type::MethodReturn | Type::Error => {}
+        }
+    }
+
+    pub(super) fn handle_call(&mut self, call: Call) {
+        let path = call.path();
+        match path::parse(&path) {
+            Target::Subscriber(sender, token) => self.call_subscriber(call, sender, token),
+            Target::Object(object) => self.call_object(call, object),
+            Target::Node(node) => {
+                let answered = self.call_node(&call, node);
+                self.answer(&call, answered);
+            }
+            Target::Nothing => self.answer(&call, Err(unknown_object(&path))),
+        }
+    }
+
+    /// The bus tells that a unique name is no more.
+    fn handle_signal(&mut self, message: &Message) {
+        let header = message.header();
+        let from_bus = header.sender().is_some_and(|sender| sender.as_str() == BUS);
+        let owner_changed = header.member().is_some_and(|member| member.as_str() == "NameOwnerChanged");
+        if !from_bus || !owner_changed {
+            return;
+        }
+        let body = message.body();
+        if let Ok((name, _, "")) = body.deserialize::<(&str, &str, &str)>()
+            && name.starts_with(':')
+        {
+            self.forget_client(name);
+        }
+    }
+
+    pub(super) fn handle_introduction(&mut self, introduction: Introduction) {
+        let Introduction { client, credentials } = introduction;
+        match credentials {
+            Ok(credentials) => {
+                for call in self.clients.introduce(&client, credentials) {
+                    self.handle_call(call);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%client, %error, "the bus does not tell who a client is");
+                let refusal = BusError::new(Name::AccessDenied, "the bus does not tell who you are");
+                let (parked, _) = self.clients.forget(&client);
+                for call in parked {
+                    self.answer(&call, Err(refusal.clone()));
+                }
+            }
+        }
+    }
+
+    /// Gives the call back when it is known who its client is; else keeps it until the bus has told.
+    pub(super) fn introduced(
+        &mut self,
+        call: Call,
+    ) -> Option<(Call, std::sync::Arc<super::authority::Credentials>)> {
+        let client: Client = call.client();
+        let ask = match self.clients.known(&client) {
+            Known::Yes(credentials) => return Some((call, credentials)),
+            Known::Asked => false,
+            Known::No => true,
+        };
+        match self.clients.park(&client, call) {
+            Ok(()) if ask => self.ask_who_is(&client),
+            Ok(()) => {}
+            Err(call) => {
+                let refusal = BusError::new(Name::LimitsExceeded, "too many calls at once; wait for replies");
+                self.answer(&call, Err(refusal));
+            }
+        }
+        None
+    }
+
+    fn call_object(&mut self, call: Call, object: ObjectId) {
+        let there = match object {
+            ObjectId::Root => true,
+            ObjectId::Interface(serial) => self.snapshot.interface(serial).is_some(),
+            ObjectId::Pvd(serial) => self.snapshot.pvd(serial).is_some(),
+        };
+        if !there {
+            self.answer(&call, Err(unknown_object(&call.path())));
+            return;
+        }
+        let (interface, member) = (call.interface(), call.member());
+        match (interface.as_deref(), object) {
+            (Some(properties::MANAGER), ObjectId::Root) => self.call_manager(call, &member),
+            (Some(properties::PVD), ObjectId::Pvd(serial)) => self.call_pvd(call, serial, &member),
+            (Some(properties::INTERFACE), ObjectId::Interface(_)) => {
+                self.answer(&call, Err(unknown_method(properties::INTERFACE, &member)));
+            }
+            (None, ObjectId::Root) if Self::is_manager_method(&member) => self.call_manager(call, &member),
+            (None, ObjectId::Pvd(serial)) if Self::is_pvd_method(&member) => {
+                self.call_pvd(call, serial, &member);
+            }
+            (interface, _) => {
+                let answered = self.call_standard(&call, object, interface, &member);
+                self.answer(&call, answered);
+            }
+        }
+    }
+
+    /// The interfaces that every object has, and the root's ObjectManager.
+    fn call_standard(
+        &mut self,
+        call: &Call,
+        object: ObjectId,
+        interface: Option<&str>,
+        member: &str,
+    ) -> Answered {
+        match (interface, member) {
+            (Some(PROPERTIES) | None, "Get") => {
+                let (wanted, property): (String, String) = call.arguments("ss")?;
+                let fields = self.properties_of(object, &wanted)?;
+                let value = fields.get(property.as_str()).ok_or_else(|| unknown_property(&wanted, &property))?;
+                call.reply(&(value,))
+            }
+            (Some(PROPERTIES) | None, "GetAll") => {
+                let (wanted,): (String,) = call.arguments("s")?;
+                let fields = self.properties_of(object, &wanted)?;
+                call.reply(&(fields,))
+            }
+            (Some(PROPERTIES) | None, "Set") => {
+                let (wanted, property, _): (String, String, zbus::OwnedVariant) = call.arguments("ssv")?;
+                let fields = self.properties_of(object, &wanted)?;
+                if !fields.contains_key(property.as_str()) {
+                    return Err(unknown_property(&wanted, &property));
+                }
+                Err(BusError::new(Name::PropertyReadOnly, format!("{property} can be read only")))
+            }
+            (Some(INTROSPECTABLE) | None, "Introspect") => {
+                call.no_arguments()?;
+                call.reply(&(introspect::object(object, &self.snapshot),))
+            }
+            (Some(OBJECT_MANAGER) | None, "GetManagedObjects") if object == ObjectId::Root => {
+                call.no_arguments()?;
+                self.get_managed_objects(call)
+            }
+            (Some(PEER) | None, _) if is_peer_method(member) => call_peer(call, member),
+            (Some(interface), _) => {
+                let own = properties::interface_name(object);
+                let standard = [PROPERTIES, INTROSPECTABLE, PEER, own].contains(&interface)
+                    || (interface == OBJECT_MANAGER && object == ObjectId::Root);
+                Err(if standard { unknown_method(interface, member) } else { unknown_interface(interface) })
+            }
+            (None, _) => Err(unknown_method("any interface here", member)),
+        }
+    }
+
+    fn properties_of(&self, object: ObjectId, wanted: &str) -> Result<super::convert::Fields, BusError> {
+        let own = properties::interface_name(object);
+        if wanted == own || wanted.is_empty() {
+            let fields = properties::all(object, &self.snapshot, &self.constants);
+            return fields.ok_or_else(|| unknown_object(path::of(object).as_str()));
+        }
+        let without_properties = [PROPERTIES, INTROSPECTABLE, PEER].contains(&wanted)
+            || (wanted == OBJECT_MANAGER && object == ObjectId::Root);
+        if without_properties { Ok(BTreeMap::new()) } else { Err(unknown_interface(wanted)) }
+    }
+
+    /// The whole tree in one reply; serialized once for each state, however many ask.
+    fn get_managed_objects(&mut self, call: &Call) -> Answered {
+        const SIGNATURE: &str = "a{oa{sa{sv}}}";
+        if let Some(body) = &self.managed_objects {
+            return call.reply_bytes(body, SIGNATURE);
+        }
+        let interfaces = self.snapshot.interfaces().map(|view| {
+            let fields = BTreeMap::from([(properties::INTERFACE, properties::interface(view))]);
+            (path::interface(view.serial), fields)
+        });
+        let pvds = self.snapshot.pvds().map(|view| {
+            (path::pvd(view.serial), BTreeMap::from([(properties::PVD, properties::pvd(view))]))
+        });
+        let objects: BTreeMap<_, _> = interfaces.chain(pvds).collect();
+        let Some(reply) = call.reply(&(objects,))? else { return Ok(None) };
+        if reply.data().len() > LARGEST_MESSAGE {
+            return Err(BusError::new(
+                Name::LimitsExceeded,
+                "there are too many objects for one message; walk the tree by introspection instead",
+            ));
+        }
+        self.managed_objects = Some(reply.body().data().bytes().to_vec());
+        Ok(Some(reply))
+    }
+
+    fn call_node(&self, call: &Call, node: Node) -> Answered {
+        match (call.interface().as_deref(), call.member().as_str()) {
+            (Some(INTROSPECTABLE) | None, "Introspect") => {
+                call.no_arguments()?;
+                call.reply(&(introspect::node(node, &self.snapshot),))
+            }
+            (Some(PEER) | None, member) if is_peer_method(member) => call_peer(call, member),
+            (Some(interface @ (INTROSPECTABLE | PEER)), member) => Err(unknown_method(interface, member)),
+            (Some(_) | None, _) => Err(unknown_object(&call.path())),
+        }
+    }
+}
+
+fn is_peer_method(member: &str) -> bool {
+    matches!(member, "Ping" | "GetMachineId")
+}
+
+pub(super) fn call_peer(call: &Call, member: &str) -> Answered {
+    call.no_arguments()?;
+    if member == "Ping" {
+        return call.reply(&());
+    }
+    let id = std::fs::read_to_string("/etc/machine-id")
+        .or_else(|_| std::fs::read_to_string("/var/lib/dbus/machine-id"))
+        .map_err(|error| BusError::new(Name::Failed, format!("this machine has no machine-id: {error}")))?;
+    call.reply(&(id.trim(),))
+}
+
+pub(super) fn unknown_object(path: &str) -> BusError {
+    BusError::new(Name::UnknownObject, format!("there is no object {path} (any more)"))
+}
+
+pub(super) fn unknown_method(interface: &str, member: &str) -> BusError {
+    BusError::new(Name::UnknownMethod, format!("{interface} has no method {member}"))
+}
+
+pub(super) fn unknown_interface(interface: &str) -> BusError {
+    let interface = mif_core::text::escape(interface.as_bytes());
+    BusError::new(Name::UnknownInterface, format!("this object has no interface {interface}"))
+}
+
+fn unknown_property(interface: &str, property: &str) -> BusError {
+    let property = mif_core::text::escape(property.as_bytes());
+    BusError::new(Name::UnknownProperty, format!("{interface} has no property {property}"))
+}

@@ -1,0 +1,170 @@
+//! Errors as the bus carries them. The one place where the core's refusals and failures get their names.
+
+use mif_core::plan::{ConnectFailure, ConnectFailureReason, Refusal, TranslationFailure};
+use mif_core::subscription::SubscriberRefusal;
+use mif_core::usage::Exceeded;
+
+/// A named error with a message for people: what was wrong, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusError {
+    /// Which.
+    pub name: Name,
+    /// For people.
+    pub message: String,
+    /// What the kernel said, where it did.
+    pub errno: Option<i32>,
+    /// What DNS said, where it did.
+    pub rcode: Option<u16>,
+}
+
+/// The error names of the D-Bus contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are their own description, see the introspection XML")]
+pub enum Name {
+    NoSuchInterface,
+    NoSuchPvd,
+    PvdGone,
+    NoConfigurationData,
+    TokenInUse,
+    IdInUse,
+    NoSuchId,
+    NameNotFound,
+    NoAddress,
+    NoNameServers,
+    ServerFailure,
+    TimedOut,
+    ConnectionRefused,
+    HostUnreachable,
+    NetworkUnreachable,
+    SourceNotValid,
+    NotClaimed,
+    NotAuthorized,
+    ForeignNamespace,
+    InvalidArgs,
+    AccessDenied,
+    LimitsExceeded,
+    NotSupported,
+    Failed,
+    UnknownObject,
+    UnknownInterface,
+    UnknownMethod,
+    UnknownProperty,
+    PropertyReadOnly,
+}
+
+impl Name {
+    /// The full name, as an error reply carries it.
+    pub const fn full(self) -> &'static str {
+        match self {
+            Self::NoSuchInterface => "org.ietf.Mif1.Error.NoSuchInterface",
+            Self::NoSuchPvd => "org.ietf.Mif1.Error.NoSuchPvd",
+            Self::PvdGone => "org.ietf.Mif1.Error.PvdGone",
+            Self::NoConfigurationData => "org.ietf.Mif1.Error.NoConfigurationData",
+            Self::TokenInUse => "org.ietf.Mif1.Error.TokenInUse",
+            Self::IdInUse => "org.ietf.Mif1.Error.IdInUse",
+            Self::NoSuchId => "org.ietf.Mif1.Error.NoSuchId",
+            Self::NameNotFound => "org.ietf.Mif1.Error.NameNotFound",
+            Self::NoAddress => "org.ietf.Mif1.Error.NoAddress",
+            Self::NoNameServers => "org.ietf.Mif1.Error.NoNameServers",
+            Self::ServerFailure => "org.ietf.Mif1.Error.ServerFailure",
+            Self::TimedOut => "org.ietf.Mif1.Error.TimedOut",
+            Self::ConnectionRefused => "org.ietf.Mif1.Error.ConnectionRefused",
+            Self::HostUnreachable => "org.ietf.Mif1.Error.HostUnreachable",
+            Self::NetworkUnreachable => "org.ietf.Mif1.Error.NetworkUnreachable",
+            Self::SourceNotValid => "org.ietf.Mif1.Error.SourceNotValid",
+            Self::NotClaimed => "org.ietf.Mif1.Error.NotClaimed",
+            Self::NotAuthorized => "org.ietf.Mif1.Error.NotAuthorized",
+            Self::ForeignNamespace => "org.ietf.Mif1.Error.ForeignNamespace",
+            Self::InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
+            Self::AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
+            Self::LimitsExceeded => "org.freedesktop.DBus.Error.LimitsExceeded",
+            Self::NotSupported => "org.freedesktop.DBus.Error.NotSupported",
+            Self::Failed => "org.freedesktop.DBus.Error.Failed",
+            Self::UnknownObject => "org.freedesktop.DBus.Error.UnknownObject",
+            Self::UnknownInterface => "org.freedesktop.DBus.Error.UnknownInterface",
+            Self::UnknownMethod => "org.freedesktop.DBus.Error.UnknownMethod",
+            Self::UnknownProperty => "org.freedesktop.DBus.Error.UnknownProperty",
+            Self::PropertyReadOnly => "org.freedesktop.DBus.Error.PropertyReadOnly",
+        }
+    }
+}
+
+impl BusError {
+    /// An error of this name, with a message for people.
+    pub fn new(name: Name, message: impl Into<String>) -> Self {
+        Self { name, message: message.into(), errno: None, rcode: None }
+    }
+
+    /// A wrong argument.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Name::InvalidArgs, message)
+    }
+}
+
+impl From<Refusal> for BusError {
+    fn from(refusal: Refusal) -> Self {
+        let name = match refusal {
+            Refusal::PvdGone(_) => Name::PvdGone,
+            Refusal::InvalidArgs(_) => Name::InvalidArgs,
+            Refusal::NetworkUnreachable(_) => Name::NetworkUnreachable,
+            Refusal::SourceNotValid(_) => Name::SourceNotValid,
+            Refusal::NotSupported(_) => Name::NotSupported,
+            Refusal::NameNotFound(_) => Name::NameNotFound,
+            Refusal::NoAddress(_) => Name::NoAddress,
+            Refusal::NoNameServers(_) => Name::NoNameServers,
+        };
+        Self::new(name, refusal.to_string())
+    }
+}
+
+impl From<TranslationFailure> for BusError {
+    fn from(failure: TranslationFailure) -> Self {
+        let rcode = failure.rcode();
+        let message = failure.to_string();
+        let name = match failure {
+            TranslationFailure::Refused(refusal) => return refusal.into(),
+            TranslationFailure::NameNotFound(_) => Name::NameNotFound,
+            TranslationFailure::NoAddress(_) => Name::NoAddress,
+            TranslationFailure::ServerFailure(..) => Name::ServerFailure,
+            TranslationFailure::TimedOut(_) => Name::TimedOut,
+        };
+        Self { rcode, ..Self::new(name, message) }
+    }
+}
+
+impl From<ConnectFailure> for BusError {
+    fn from(failure: ConnectFailure) -> Self {
+        let name = match failure.reason {
+            ConnectFailureReason::ConnectionRefused => Name::ConnectionRefused,
+            ConnectFailureReason::HostUnreachable => Name::HostUnreachable,
+            ConnectFailureReason::NetworkUnreachable => Name::NetworkUnreachable,
+            ConnectFailureReason::TimedOut => Name::TimedOut,
+            ConnectFailureReason::SourceNotValid => Name::SourceNotValid,
+            ConnectFailureReason::Forbidden => Name::AccessDenied,
+            ConnectFailureReason::NoResources => Name::LimitsExceeded,
+            ConnectFailureReason::NotSupported => Name::NotSupported,
+            ConnectFailureReason::Other => Name::Failed,
+        };
+        let errno = (failure.errno != 0).then_some(failure.errno);
+        Self { errno, ..Self::new(name, failure.to_string()) }
+    }
+}
+
+impl From<SubscriberRefusal> for BusError {
+    fn from(refusal: SubscriberRefusal) -> Self {
+        let name = match refusal {
+            SubscriberRefusal::NoSuchInterface(_) => Name::NoSuchInterface,
+            SubscriberRefusal::NoSuchPvd(_) => Name::NoSuchPvd,
+            SubscriberRefusal::PvdGone(_) => Name::PvdGone,
+            SubscriberRefusal::IdInUse(..) => Name::IdInUse,
+            SubscriberRefusal::NoSuchId(_) => Name::NoSuchId,
+        };
+        Self::new(name, refusal.to_string())
+    }
+}
+
+impl From<Exceeded> for BusError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::new(Name::LimitsExceeded, exceeded.to_string())
+    }
+}

@@ -1,0 +1,333 @@
+//! The service on the bus: one task that reads every message, owns every subscriber and sends everything.
+//!
+//! No object is registered anywhere: what exists is what the current snapshot holds, so a path can be called the
+//! moment it is told, and costs nothing until then. Nothing in this task waits for the network, the disk or the
+//! bus; work that does runs in tasks of its own and reports [`work::Progress`].
+
+pub mod authority;
+mod call;
+mod clients;
+mod convert;
+mod dispatch;
+mod emit;
+mod error;
+mod introspect;
+mod message_face;
+mod path;
+mod properties;
+mod requests;
+mod state_face;
+mod work;
+
+use crate::clock;
+use crate::translate::Translator;
+use authority::{Credentials, Namespace};
+use call::{Call, Client};
+use clients::Clients;
+use error::BusError;
+use futures_util::{FutureExt, StreamExt};
+use mif_core::announcement::CloseReason;
+use mif_core::broadcast::{Broadcast, Coalescer};
+use mif_core::change::Change;
+use mif_core::engine::Batch;
+use mif_core::outbox::{Outbox, TURN};
+use mif_core::snapshot::Snapshot;
+use mif_core::subscription::Subscriber;
+use mif_core::usage::Usage;
+use mif_core::{BootTime, announcement::Announcement};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use work::{Progress, SubscriberKey, Works};
+use zbus::{Connection, Message, MessageStream};
+
+pub use properties::Constants;
+
+/// The well-known name of the service.
+pub const BUS_NAME: &str = "org.ietf.Mif1";
+/// How many steps of work may wait to be told.
+const PROGRESS_QUEUE: usize = 256;
+/// How many answers of the bus about clients may wait.
+const INTRODUCTION_QUEUE: usize = 64;
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// The clients of a message bus, which tells who they are.
+    Bus,
+    /// One client, which is this process itself (tests over a socket pair).
+    Ourselves,
+}
+
+/// Why the service left the bus.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftBus {
+    /// The bus closed the connection or broke it.
+    #[error("the connection to the bus is lost")]
+    Connection(#[source] Option<zbus::Error>),
+    /// The source of changes ended.
+    #[error("the engine has stopped")]
+    Engine,
+}
+
+/// The service on one connection.
+pub struct Bus {
+    connection: Connection,
+    peers: Peers,
+    namespace: Namespace,
+    constants: Constants,
+    snapshot: Snapshot,
+    outbox: Outbox<SubscriberKey, Message, BusError, Broadcast>,
+    coalescer: Coalescer,
+    subscribers: BTreeMap<SubscriberKey, Entry>,
+    /// Subscribers that are closed but still have messages to be sent.
+    closing: BTreeMap<SubscriberKey, Address>,
+    next_subscriber: u64,
+    clients: Clients,
+    works: Works,
+    usage: Usage<Client>,
+    translator: Arc<Translator>,
+    managed_objects: Option<Vec<u8>>,
+    direct: Vec<Message>,
+    progress: mpsc::Sender<Progress>,
+    introductions: mpsc::Sender<Introduction>,
+}
+
+/// A subscriber.
+struct Entry {
+    machine: Subscriber<BusError>,
+    address: Address,
+    uid: u32,
+    token: String,
+}
+
+/// Where the messages of a subscriber go and which object they come from.
+struct Address {
+    client: Client,
+    path: zbus::ObjectPath<'static>,
+}
+
+/// What the bus told of a client.
+struct Introduction {
+    client: Client,
+    credentials: Result<Credentials, zbus::Error>,
+}
+
+/// Something to act on.
+enum Input {
+    Message(Option<zbus::Result<Message>>),
+    Batch(Option<Batch>),
+    Progress(Progress),
+    Introduction(Introduction),
+    Timeout,
+    Stop,
+    /// Nothing came in, and there is something to send.
+    Nothing,
+}
+
+/// The ends from which the bus task is fed.
+pub struct Inputs {
+    /// Messages from the connection.
+    pub messages: MessageStream,
+    /// Changes from the engine.
+    pub batches: mpsc::Receiver<Batch>,
+    progress: mpsc::Receiver<Progress>,
+    introductions: mpsc::Receiver<Introduction>,
+}
+
+impl Bus {
+    /// Prepares to serve `connection`. Everything that comes in from now on is kept for [`Bus::run`].
+    pub fn new(
+        connection: Connection,
+        peers: Peers,
+        constants: Constants,
+        batches: mpsc::Receiver<Batch>,
+    ) -> std::io::Result<(Self, Inputs)> {
+        let messages = MessageStream::from(&connection);
+        let (progress, progress_out) = mpsc::channel(PROGRESS_QUEUE);
+        let (introductions, introductions_out) = mpsc::channel(INTRODUCTION_QUEUE);
+        let bus = Self {
+            connection,
+            peers,
+            namespace: Namespace::own()?,
+            constants,
+            snapshot: Snapshot::default(),
+            outbox: Outbox::default(),
+            coalescer: Coalescer::default(),
+            subscribers: BTreeMap::new(),
+            closing: BTreeMap::new(),
+            next_subscriber: 0,
+            clients: Clients::default(),
+            works: Works::default(),
+            usage: Usage::default(),
+            translator: Arc::new(Translator::default()),
+            managed_objects: None,
+            direct: Vec::new(),
+            progress,
+            introductions,
+        };
+        let inputs =
+            Inputs { messages, batches, progress: progress_out, introductions: introductions_out };
+        Ok((bus, inputs))
+    }
+
+    /// Publishes the first inventory, before anybody can have asked: nobody is told.
+    pub fn publish_inventory(&mut self, batch: Batch) {
+        self.snapshot = batch.snapshot;
+    }
+
+    /// Serves until `stop` resolves, the connection is lost or the engine ends.
+    pub async fn run(mut self, mut inputs: Inputs, stop: impl Future<Output = ()>) -> Result<(), LeftBus> {
+        tokio::pin!(stop);
+        loop {
+            let input = self.next_input(&mut inputs, &mut stop).await;
+            match input {
+                Input::Message(Some(Ok(message))) => self.handle_message(message),
+                Input::Message(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
+                Input::Message(None) => return Err(LeftBus::Connection(None)),
+                Input::Batch(Some(batch)) => self.handle_batch(clock::now(), batch),
+                Input::Batch(None) => return Err(LeftBus::Engine),
+                Input::Progress(progress) => self.handle_progress(clock::now(), progress),
+                Input::Introduction(introduction) => self.handle_introduction(introduction),
+                Input::Timeout => self.handle_timeout(clock::now()),
+                Input::Stop => return self.say_goodbye().await,
+                Input::Nothing => {}
+            }
+            self.send_some().await?;
+        }
+    }
+
+    async fn next_input(
+        &mut self,
+        inputs: &mut Inputs,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Input {
+        let idle = self.outbox.is_empty();
+        let deadline = if idle { self.next_timeout() } else { None };
+        let timeout = async {
+            match deadline {
+                Some(deadline) => wait_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop => Input::Stop,
+            // Changes before calls: Get never lags behind what is announced (O7), nor calls behind what is known.
+            batch = inputs.batches.recv() => Input::Batch(batch),
+            Some(progress) = inputs.progress.recv() => Input::Progress(progress),
+            Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
+            message = inputs.messages.next() => Input::Message(message),
+            () = timeout => Input::Timeout,
+            () = std::future::ready(()), if !idle => Input::Nothing,
+        }
+    }
+
+    /// Takes in what the engine made: publishes it, then queues what everybody is told, in order.
+    fn handle_batch(&mut self, now: BootTime, batch: Batch) {
+        self.snapshot = batch.snapshot;
+        self.managed_objects = None;
+        for change in &batch.changes {
+            let broadcast = self.coalescer.handle_change(now, change, &self.snapshot);
+            // Objects before the announcements that name them; a change's own announcements never wait.
+            if let Some(broadcast) = broadcast {
+                self.outbox.broadcast(broadcast);
+            }
+            self.tell_subscribers(change);
+            if let Change::PvdWithdrawn(pvd) = change {
+                self.fail_calls_on(pvd.serial);
+                self.translator.forget(pvd.serial);
+            }
+        }
+    }
+
+    fn tell_subscribers(&mut self, change: &Change) {
+        let mut ended = Vec::new();
+        for (key, entry) in &mut self.subscribers {
+            let output = entry.machine.handle_change(change);
+            for announcement in output.announcements {
+                self.outbox.announce(*key, announcement);
+            }
+            ended.extend(output.ended);
+        }
+        for ended in ended {
+            self.end_work(ended.number);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: BootTime) {
+        for broadcast in self.coalescer.handle_timeout(now, &self.snapshot) {
+            self.outbox.broadcast(broadcast);
+        }
+        let mut ended = Vec::new();
+        for (key, entry) in &mut self.subscribers {
+            let output = entry.machine.handle_timeout(now);
+            for announcement in output.announcements {
+                self.outbox.announce(*key, announcement);
+            }
+            ended.extend(output.ended);
+        }
+        for ended in ended {
+            self.end_work(ended.number);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<BootTime> {
+        let unclaimed = self.subscribers.values().filter_map(|entry| entry.machine.next_timeout());
+        unclaimed.chain(self.coalescer.next_timeout()).min()
+    }
+
+    /// Sends replies, and of what waits in the outbox as much as one subscriber may have in one turn.
+    async fn send_some(&mut self) -> Result<(), LeftBus> {
+        let mut messages = std::mem::take(&mut self.direct);
+        for _ in 0..TURN {
+            let Some(outgoing) = self.outbox.poll() else { break };
+            messages.extend(self.message_of(outgoing));
+        }
+        let sent = self.connection.send_all(&messages).await;
+        self.closing.retain(|key, _| self.outbox.has_for(*key));
+        messages.clear();
+        self.direct = messages;
+        sent.map_err(|error| LeftBus::Connection(Some(error)))
+    }
+
+    /// Tells every subscriber that the service stops, and sends all that is left.
+    async fn say_goodbye(mut self) -> Result<(), LeftBus> {
+        let subscribers: Vec<SubscriberKey> = self.subscribers.keys().copied().collect();
+        for key in subscribers {
+            self.outbox.announce(key, Announcement::Closed(CloseReason::Shutdown));
+        }
+        while !self.outbox.is_empty() {
+            self.send_some().await?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, call: &Call, result: Result<Option<Message>, BusError>) {
+        match result {
+            Ok(reply) => self.direct.extend(reply),
+            Err(error) => self.direct.extend(call.error(&error)),
+        }
+    }
+
+    /// Finds out who a client is, without waiting for it. Until then its calls are parked in order.
+    fn ask_who_is(&self, client: &Client) {
+        let (client, introductions) = (Arc::clone(client), self.introductions.clone());
+        let (connection, peers) = (self.connection.clone(), self.peers);
+        let ask = async move {
+            let credentials = match peers {
+                Peers::Bus => Credentials::ask(&connection, &client).await,
+                Peers::Ourselves => Ok(Credentials::ourselves()),
+            };
+            // The bus task is gone only when the service stops.
+            let _ = introductions.send(Introduction { client, credentials }).await;
+        };
+        tokio::spawn(ask.boxed());
+    }
+}
+
+async fn wait_until(deadline: BootTime) {
+    let wait = clock::now().until(deadline).unwrap_or(Duration::MAX);
+    tokio::time::sleep(wait).await;
+}

@@ -1,0 +1,315 @@
+//! Translations and connections: decoded, checked, planned, handed to a task, and what becomes of them.
+
+use super::authority::Credentials;
+use super::call::{Call, Client};
+use super::error::{BusError, Name};
+use super::message_face::Begun;
+use super::properties::UNCLAIMED_TIMEOUT_MS;
+use super::state_face::{GivenOptions, options, parse_address};
+use super::work::{Owner, Progress, SubscriberKey, What, Work};
+use super::{Bus, convert};
+use crate::request::connect::{Connection, connect};
+use crate::translate::Translator;
+use futures_util::FutureExt;
+use mif_core::announcement::ConnectionDetails;
+use mif_core::plan::{
+    self, ConnectPlan, ConnectRequest, Families, Protocol, System, TranslatePlan, TranslateRequest,
+    TranslationEnd,
+};
+use mif_core::pvd::Serial;
+use mif_core::subscription::{Outcome, WorkNumber};
+use mif_core::usage::Held;
+use mif_core::BootTime;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How a request is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// By a method call, whose options may name the source.
+    ForReply,
+    /// By a subscriber, which names the source as an argument or not at all.
+    ForSignals,
+}
+
+/// A request of a client that is known.
+pub(super) struct Origin {
+    pub(super) owner: Owner,
+    pub(super) client: Client,
+    pub(super) credentials: Arc<Credentials>,
+}
+
+/// TranslateName's arguments as a request.
+pub(super) fn translate_request(name: String, given: GivenOptions) -> Result<TranslateRequest, BusError> {
+    let mut options = options(given, &["family", "timeout", "systems"])?;
+    let families = match options.text("family")? {
+        None => Families::Any,
+        Some(word) => Families::from_word(&word)
+            .ok_or_else(|| bad_word("family", &word, &Families::ALL.map(Families::word)))?,
+    };
+    let system = |word: &String| {
+        System::from_word(word).ok_or_else(|| bad_word("systems", word, &System::ALL.map(System::word)))
+    };
+    let systems = options.texts("systems")?;
+    let systems = systems.map(|words| words.iter().map(system).collect::<Result<Vec<_>, _>>()).transpose()?;
+    let timeout_ms = options.number("timeout")?.unwrap_or(plan::TRANSLATE_TIMEOUT_MS);
+    Ok(TranslateRequest { name, families, timeout_ms, systems })
+}
+
+/// ConnectToAddress' arguments as a request.
+pub(super) fn connect_request(
+    address: String,
+    source: Option<String>,
+    port: u16,
+    given: GivenOptions,
+    waiting: Waiting,
+) -> Result<ConnectRequest, BusError> {
+    let known: &[&str] = match waiting {
+        Waiting::ForReply => &["source", "timeout", "protocol"],
+        Waiting::ForSignals => &["timeout", "protocol"],
+    };
+    let mut options = options(given, known)?;
+    let source = source.or(options.text("source")?);
+    let protocol = match options.text("protocol")? {
+        None => Protocol::Tcp,
+        Some(word) => Protocol::from_word(&word)
+            .ok_or_else(|| bad_word("protocol", &word, &Protocol::ALL.map(Protocol::word)))?,
+    };
+    Ok(ConnectRequest {
+        address: parse_address("address", &address)?,
+        port,
+        source: source.map(|source| parse_address("source", &source)).transpose()?,
+        timeout_ms: options.number("timeout")?.unwrap_or(plan::CONNECT_TIMEOUT_MS),
+        protocol,
+    })
+}
+
+impl Bus {
+    /// TranslateName on the state face: the reply comes when the whole answer is there.
+    pub(super) fn translate_for_call(&mut self, call: Call, pvd: Serial, request: &TranslateRequest) {
+        let Some((call, credentials)) = self.introduced(call) else { return };
+        let plan = match plan::translate(&self.snapshot, pvd, request) {
+            Ok(plan) => plan,
+            Err(refusal) => return self.answer(&call, Err(refusal.into())),
+        };
+        let origin = Origin { client: call.client(), owner: Owner::Call(call.clone()), credentials };
+        if let Err(error) = self.may_translate(&origin).and_then(|()| self.start_translation(origin, plan)) {
+            self.answer(&call, Err(error));
+        }
+    }
+
+    /// ConnectToAddress on the state face: the reply comes when connected.
+    pub(super) fn connect_for_call(&mut self, call: Call, pvd: Serial, request: &ConnectRequest) {
+        // Nobody would get the socket: nothing is attempted.
+        if !call.wants_reply() {
+            return;
+        }
+        let Some((call, credentials)) = self.introduced(call) else { return };
+        let plan = match plan::connect(&self.snapshot, pvd, request) {
+            Ok(plan) => plan,
+            Err(refusal) => return self.answer(&call, Err(refusal.into())),
+        };
+        let origin = Origin { client: call.client(), owner: Owner::Call(call.clone()), credentials };
+        if let Err(error) = self.may_connect(&origin).and_then(|()| self.start_connection(origin, plan)) {
+            self.answer(&call, Err(error));
+        }
+    }
+
+    /// Whether packets may be sent for a client at all: only for one in the service's own network namespace.
+    pub(super) fn may_translate(&self, origin: &Origin) -> Result<(), BusError> {
+        if origin.credentials.is_in(self.namespace) {
+            return Ok(());
+        }
+        Err(BusError::new(
+            Name::ForeignNamespace,
+            "you live in another network namespace than the service, and see other networks; ask a service \
+             that runs in yours",
+        ))
+    }
+
+    /// Whether a client may have connections made.
+    pub(super) fn may_connect(&self, origin: &Origin) -> Result<(), BusError> {
+        self.may_translate(origin)?;
+        if origin.credentials.may_connect() {
+            return Ok(());
+        }
+        Err(BusError::new(
+            Name::AccessDenied,
+            format!("user {} may not connect through this service; root may", origin.credentials.uid),
+        ))
+    }
+
+    /// Begins a translation, which reports its progress to the bus task.
+    pub(super) fn start_translation(&mut self, origin: Origin, plan: TranslatePlan) -> Result<Begun, BusError> {
+        let pvd = plan.pvd;
+        let translator = Arc::clone(&self.translator);
+        self.start(origin, pvd, Held::Translation, move |number, progress| {
+            async move { run_translation(number, plan, &translator, &progress).await }.boxed()
+        })
+        .map(Begun::Running)
+    }
+
+    /// Begins a connection, which reports its progress to the bus task.
+    pub(super) fn start_connection(&mut self, origin: Origin, plan: ConnectPlan) -> Result<Begun, BusError> {
+        let (pvd, uid) = (plan.pvd, origin.credentials.uid);
+        self.start(origin, pvd, Held::Connection, move |number, progress| {
+            async move {
+                let what = What::Connected(connect(&plan, uid).await.map_err(BusError::from));
+                // The bus task is gone only when the service stops.
+                let _ = progress.send(Progress { number, what }).await;
+            }
+            .boxed()
+        })
+        .map(Begun::Running)
+    }
+
+    fn start<'a>(
+        &mut self,
+        origin: Origin,
+        pvd: Serial,
+        held: Held,
+        task: impl FnOnce(WorkNumber, mpsc::Sender<Progress>) -> futures_util::future::BoxFuture<'static, ()> + 'a,
+    ) -> Result<WorkNumber, BusError> {
+        let Origin { owner, client, credentials } = origin;
+        self.usage.acquire(held, &client, credentials.uid)?;
+        let number = self.works.number();
+        let abort = tokio::spawn(task(number, self.progress.clone())).abort_handle();
+        let uid = credentials.uid;
+        let work = Work { owner, pvd, client, uid, held, answers: Vec::new(), socket: None, abort };
+        self.works.insert(number, work);
+        Ok(number)
+    }
+
+    /// Ends work, whoever waits for it: its task, its sockets, its place in the counts.
+    pub(super) fn end_work(&mut self, number: WorkNumber) -> Option<Work> {
+        let work = self.works.end(number)?;
+        self.usage.release(work.held, &work.client, work.uid);
+        Some(work)
+    }
+
+    /// O4: calls that wait for work on a provisioning domain that is gone.
+    pub(super) fn fail_calls_on(&mut self, pvd: Serial) {
+        for number in self.works.calls_on(pvd) {
+            if let Some(Work { owner: Owner::Call(call), .. }) = self.end_work(number) {
+                let gone = BusError::new(Name::PvdGone, format!("provisioning domain {pvd} is gone"));
+                self.answer(&call, Err(gone));
+            }
+        }
+    }
+
+    pub(super) fn handle_progress(&mut self, now: BootTime, progress: Progress) {
+        let Progress { number, what } = progress;
+        // Work that was stopped meanwhile: nothing of it is wanted, and a socket in here closes.
+        let Some(work) = self.works.get_mut(number) else { return };
+        match &work.owner {
+            Owner::Call(_) => self.progress_of_call(number, what),
+            Owner::Subscriber(key) => {
+                let key = *key;
+                self.progress_of_subscriber(now, key, number, what);
+            }
+        }
+    }
+
+    fn progress_of_call(&mut self, number: WorkNumber, what: What) {
+        if let What::Answer(answer) = what {
+            if let Some(work) = self.works.get_mut(number) {
+                work.answers.push(answer);
+            }
+            return;
+        }
+        let Some(Work { owner: Owner::Call(call), answers, .. }) = self.end_work(number) else { return };
+        let answered = match what {
+            What::Answer(_) => return,
+            What::Translated(Ok(end)) => {
+                let addresses: Vec<String> = answers.iter().map(|answer| answer.address.to_string()).collect();
+                call.reply(&(addresses, convert::translation(&answers, &end)))
+            }
+            What::Connected(Ok(connection)) => {
+                let details = convert::connection(&details_of(&connection));
+                call.reply(&(zbus::Fd::from(connection.socket), details))
+            }
+            What::Translated(Err(error)) | What::Connected(Err(error)) => Err(error),
+        };
+        self.answer(&call, answered);
+    }
+
+    fn progress_of_subscriber(&mut self, now: BootTime, key: SubscriberKey, number: WorkNumber, what: What) {
+        let outcome = match what {
+            What::Answer(answer) => Outcome::Answer(answer),
+            What::Translated(end) => Outcome::Translated(end),
+            What::Connected(Err(error)) => Outcome::NotConnected(error),
+            What::Connected(Ok(connection)) => {
+                let details = details_of(&connection);
+                if let Some(work) = self.works.get_mut(number) {
+                    work.socket = Some(connection.socket);
+                }
+                Outcome::Connected(details)
+            }
+        };
+        self.tell_outcome(now, key, number, outcome);
+    }
+
+    /// Tells a subscriber what became of its work.
+    pub(super) fn tell_outcome(
+        &mut self,
+        now: BootTime,
+        key: SubscriberKey,
+        number: WorkNumber,
+        outcome: Outcome<BusError>,
+    ) {
+        let Some(entry) = self.subscribers.get_mut(&key) else { return };
+        let unclaimed = now.after(Duration::from_millis(u64::from(UNCLAIMED_TIMEOUT_MS)));
+        let output = entry.machine.handle_outcome(number, outcome, unclaimed);
+        for announcement in output.announcements {
+            self.outbox.announce(key, announcement);
+        }
+        for ended in output.ended {
+            self.end_work(ended.number);
+        }
+    }
+}
+
+/// Passes answers on as they come, then the end.
+async fn run_translation(
+    number: WorkNumber,
+    plan: TranslatePlan,
+    translator: &Translator,
+    progress: &mpsc::Sender<Progress>,
+) {
+    // No more than ADDRESSES_PER_TRANSLATION ever wait in here.
+    let (answers, mut found) = mpsc::unbounded_channel();
+    let translate = async move {
+        translator
+            .translate(&plan, move |answer| {
+                // Nobody listens any more only when the service stops.
+                let _ = answers.send(answer);
+            })
+            .await
+    };
+    let pass_on = async {
+        while let Some(answer) = found.recv().await {
+            let step = Progress { number, what: What::Answer(answer) };
+            if progress.send(step).await.is_err() {
+                return;
+            }
+        }
+    };
+    let (end, ()) = tokio::join!(translate, pass_on);
+    let end: Result<TranslationEnd, BusError> = end.map_err(BusError::from);
+    // The bus task is gone only when the service stops.
+    let _ = progress.send(Progress { number, what: What::Translated(end) }).await;
+}
+
+fn details_of(connection: &Connection) -> ConnectionDetails {
+    ConnectionDetails {
+        local_address: connection.local.ip(),
+        local_port: connection.local.port(),
+        handshake_us: u32::try_from(connection.handshake.as_micros()).unwrap_or(u32::MAX),
+    }
+}
+
+fn bad_word(option: &str, given: &str, known: &[&str]) -> BusError {
+    let given = mif_core::text::escape(given.as_bytes());
+    BusError::invalid(format!("option \"{option}\": \"{given}\" is none of {}", known.join(", ")))
+}

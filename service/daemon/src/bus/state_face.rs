@@ -1,0 +1,182 @@
+//! The methods of the Manager and of provisioning domains.
+
+use super::Bus;
+use super::call::{Call, Options};
+use super::convert::{self, Fields, IDENTIFIERS};
+use super::dispatch::{Answered, unknown_method};
+use super::error::{BusError, Name};
+use super::path;
+use super::properties;
+use super::requests::{self, Waiting};
+use mif_core::configuration::{Configuration, Element};
+use mif_core::pvd::{Pvd, Serial};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use zbus::{ObjectPath, OwnedVariant, Variant};
+
+/// `a{sv}` as it comes in.
+pub(super) type GivenOptions = HashMap<String, OwnedVariant>;
+
+impl Bus {
+    pub(super) fn is_manager_method(member: &str) -> bool {
+        matches!(
+            member,
+            "CreateSubscriber"
+                | "GetInterfaceByIndex"
+                | "GetInterfaceByName"
+                | "GetProvisioningDomainsById"
+                | "GetProvisioningDomainsByAddress"
+        )
+    }
+
+    pub(super) fn is_pvd_method(member: &str) -> bool {
+        matches!(
+            member,
+            "GetConfigurationData"
+                | "GetAllConfigurationData"
+                | "TranslateName"
+                | "ConnectToAddress"
+                | "BindSocket"
+        )
+    }
+
+    pub(super) fn call_manager(&mut self, call: Call, member: &str) {
+        if member == "CreateSubscriber" {
+            self.create_subscriber(call);
+            return;
+        }
+        let answered = self.ask_manager(&call, member);
+        self.answer(&call, answered);
+    }
+
+    pub(super) fn call_pvd(&mut self, call: Call, serial: Serial, member: &str) {
+        let answered = match member {
+            "TranslateName" => {
+                let request = call.arguments("sa{sv}").and_then(|(name, options): (String, GivenOptions)| {
+                    requests::translate_request(name, options)
+                });
+                match request {
+                    Ok(request) => return self.translate_for_call(call, serial, &request),
+                    Err(error) => Err(error),
+                }
+            }
+            "ConnectToAddress" => {
+                let request = call.arguments("sqa{sv}").and_then(|(address, port, options)| {
+                    requests::connect_request(address, None, port, options, Waiting::ForReply)
+                });
+                match request {
+                    Ok(request) => return self.connect_for_call(call, serial, &request),
+                    Err(error) => Err(error),
+                }
+            }
+            "BindSocket" => Err(BusError::new(
+                Name::NotSupported,
+                "this instance cannot bind sockets of callers (Features lacks bind-socket); use ConnectToAddress",
+            )),
+            "GetConfigurationData" => self.get_configuration_data(&call, serial),
+            "GetAllConfigurationData" => self.get_all_configuration_data(&call, serial),
+            _ => Err(unknown_method(properties::PVD, member)),
+        };
+        self.answer(&call, answered);
+    }
+
+    fn ask_manager(&self, call: &Call, member: &str) -> Answered {
+        match member {
+            "GetInterfaceByIndex" => {
+                let (ifindex,): (u32,) = call.arguments("u")?;
+                let found = self.snapshot.interface_by_index(ifindex);
+                let found = found.ok_or_else(|| no_interface(&format!("with index {ifindex}")))?;
+                call.reply(&(path::interface(found.serial),))
+            }
+            "GetInterfaceByName" => {
+                let (name,): (String,) = call.arguments("s")?;
+                let found = self.snapshot.interface_by_name(&name);
+                let shown = mif_core::text::escape(name.as_bytes());
+                let found = found.ok_or_else(|| no_interface(&format!("named \"{shown}\"")))?;
+                call.reply(&(path::interface(found.serial),))
+            }
+            "GetProvisioningDomainsById" => {
+                let (id,): (String,) = call.arguments("s")?;
+                call.reply(&(paths(self.snapshot.pvds_by_id(&id)),))
+            }
+            "GetProvisioningDomainsByAddress" => {
+                let (address,): (String,) = call.arguments("s")?;
+                let address = parse_address("address", &address)?;
+                call.reply(&(paths(self.snapshot.pvds_by_address(address)),))
+            }
+            _ => Err(unknown_method(properties::MANAGER, member)),
+        }
+    }
+
+    fn get_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
+        let (element, identifier): (String, String) = call.arguments("ss")?;
+        let pvd = self.existing_pvd(serial)?;
+        call.reply(&(configuration_value(pvd, &element, &identifier)?,))
+    }
+
+    fn get_all_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
+        let (element,): (String,) = call.arguments("s")?;
+        let pvd = self.existing_pvd(serial)?;
+        let fields = configuration_of(pvd, &element)?.map_or_else(Fields::new, convert::configuration);
+        call.reply(&(fields,))
+    }
+
+    fn existing_pvd(&self, serial: Serial) -> Result<&Arc<Pvd>, BusError> {
+        self.snapshot
+            .pvd(serial)
+            .ok_or_else(|| super::dispatch::unknown_object(path::pvd(serial).as_str()))
+    }
+}
+
+/// The value of `identifier` in what `element` gave `pvd` (the draft, 3.5.15).
+pub(super) fn configuration_value(
+    pvd: &Pvd,
+    element: &str,
+    identifier: &str,
+) -> Result<Variant<'static>, BusError> {
+    if !IDENTIFIERS.contains(&identifier) {
+        let shown = mif_core::text::escape(identifier.as_bytes());
+        let known = IDENTIFIERS.join(", ");
+        return Err(BusError::invalid(format!("unknown identifier \"{shown}\"; known are {known}")));
+    }
+    let given = configuration_of(pvd, element)?.map(convert::configuration);
+    given.and_then(|mut fields| fields.remove(identifier)).ok_or_else(|| {
+        BusError::new(Name::NoConfigurationData, format!("{} has no {identifier} from {element}", pvd.id))
+    })
+}
+
+/// What `element` gave; `None` when that element is not there.
+fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Configuration>, BusError> {
+    if element == "any" {
+        return Ok(Some(&pvd.used));
+    }
+    let known = Element::from_word(element).ok_or_else(|| {
+        let words: Vec<&str> = Element::ALL.iter().map(|element| element.word()).collect();
+        let shown = mif_core::text::escape(element.as_bytes());
+        BusError::invalid(format!("unknown element \"{shown}\"; known are any, {}", words.join(", ")))
+    })?;
+    Ok(pvd.elements.get(&known))
+}
+
+/// An address argument: text without a zone.
+pub(super) fn parse_address(what: &str, text: &str) -> Result<IpAddr, BusError> {
+    text.parse().map_err(|_| {
+        let shown = mif_core::text::escape(text.as_bytes());
+        let zone = if text.contains('%') { " without a zone (the provisioning domain fixes the interface)" } else { "" };
+        BusError::invalid(format!("{what} \"{shown}\" is not an IPv4 or IPv6 address{zone}"))
+    })
+}
+
+/// The options of a request, checked against what its method knows.
+pub(super) fn options(given: GivenOptions, known: &[&str]) -> Result<Options, BusError> {
+    Options::new(given, known)
+}
+
+fn paths<'a>(pvds: impl Iterator<Item = &'a Arc<Pvd>>) -> Vec<ObjectPath<'static>> {
+    pvds.map(|pvd| path::pvd(pvd.serial)).collect()
+}
+
+fn no_interface(which: &str) -> BusError {
+    BusError::new(Name::NoSuchInterface, format!("there is no interface {which} in this network namespace"))
+}

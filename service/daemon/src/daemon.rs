@@ -1,0 +1,243 @@
+//! The parts put together: sources feed the engine, the engine feeds the bus task.
+
+use crate::bus::{self, BUS_NAME, Bus, Constants, LeftBus, Peers, authority};
+use crate::clock;
+use crate::recorder::Recorder;
+use crate::source::{self, Observation, Solicitor, SourceError};
+use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use zbus::Connection;
+use zbus::connection::Builder;
+
+/// How many observations may wait for the engine.
+const FEED: usize = 4_096;
+/// How many batches may wait for the bus.
+const BATCHES: usize = 64;
+/// How many observations make one batch at most.
+const OBSERVATIONS_PER_BATCH: usize = 1_024;
+
+/// What the daemon is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which bus to serve.
+    pub bus: BusChoice,
+    /// How long an interface without carrier keeps its provisioning domains.
+    pub grace: Duration,
+    /// Where to record what the sources see.
+    pub record: Option<PathBuf>,
+}
+
+/// Which bus to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusChoice {
+    /// The system bus (DBUS_SYSTEM_BUS_ADDRESS is honoured).
+    System,
+    /// Another bus with the rules of the system bus.
+    Address(String),
+    /// The session bus, for development: it lets in its own user only.
+    Session,
+}
+
+/// Why the daemon could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The bus could not be reached.
+    #[error("cannot connect to {bus}")]
+    Connect {
+        /// Which.
+        bus: String,
+        /// Why.
+        source: zbus::Error,
+    },
+    /// The bus refused something.
+    #[error("the bus refused {what}")]
+    Refused {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: zbus::Error,
+    },
+    /// Another service has the name.
+    #[error("another service owns {BUS_NAME} on this bus already; stop it first")]
+    NameTaken,
+    /// The connection to the bus broke.
+    #[error(transparent)]
+    LeftBus(#[from] LeftBus),
+    /// A source cannot go on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Something of the operating system.
+    #[error("{what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(options: Options) -> Result<(), DaemonError> {
+    let stop = stop_signal()?;
+    let connection = connect(&options.bus).await?;
+    let (feed, observations) = mpsc::channel(FEED);
+    let started = source::start(feed).await?;
+    let recorder = options.record.map(Recorder::start);
+    let settings = Settings { grace: options.grace, first_serial: clock::now().as_micros() };
+    let mut driver =
+        Driver { engine: Engine::new(settings), observations, solicitor: started.solicitor, recorder };
+    let inventory = tokio::select! {
+        inventory = driver.take_inventory(started.ready) => inventory,
+        error = started.failed.clone() => return Err(error.into()),
+    };
+    let (batches, batches_out) = mpsc::channel(BATCHES);
+    let constants = constants()?;
+    let served = Bus::new(connection.clone(), Peers::Bus, constants, batches_out);
+    let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
+    bus.publish_inventory(inventory);
+    take_name(&connection).await?;
+    tracing::info!("serving {BUS_NAME}");
+    tokio::select! {
+        left = bus.run(inputs, stop) => Ok(left?),
+        () = driver.run(batches) => Err(LeftBus::Engine.into()),
+    }
+}
+
+/// The engine and what moves it.
+struct Driver {
+    engine: Engine,
+    observations: mpsc::Receiver<Observation>,
+    solicitor: Solicitor,
+    recorder: Option<Recorder>,
+}
+
+impl Driver {
+    /// Takes in what there is at start: the kernel's dump, and the leases at hand once `ready` resolves.
+    async fn take_inventory(&mut self, ready: impl Future<Output = ()>) -> Batch {
+        tokio::pin!(ready);
+        let mut leases_told = false;
+        while !leases_told || self.engine.is_resyncing() {
+            tokio::select! {
+                biased;
+                Some(observation) = self.observations.recv() => self.observe(observation),
+                () = &mut ready, if !leases_told => leases_told = true,
+            }
+        }
+        self.commit()
+    }
+
+    /// Turns observations and time into batches, until the sources or the bus task end.
+    async fn run(mut self, batches: mpsc::Sender<Batch>) {
+        loop {
+            let timeout = self.engine.next_timeout();
+            let wait = async {
+                match timeout.and_then(|deadline| clock::now().until(deadline)) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                observation = self.observations.recv() => match observation {
+                    Some(observation) => self.observe_all_at_hand(observation),
+                    None => return,
+                },
+                () = wait => self.engine.handle_timeout(clock::now()),
+            }
+            if self.engine.is_resyncing() {
+                continue;
+            }
+            let batch = self.commit();
+            if batches.send(batch).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn observe_all_at_hand(&mut self, first: Observation) {
+        self.observe(first);
+        for _ in 1..OBSERVATIONS_PER_BATCH {
+            let Ok(observation) = self.observations.try_recv() else { return };
+            self.observe(observation);
+        }
+    }
+
+    fn observe(&mut self, observation: Observation) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(&observation);
+        }
+        let Observation { at, event } = observation;
+        tracing::trace!(?event);
+        self.engine.handle_event(at, event);
+    }
+
+    fn commit(&mut self) -> Batch {
+        let batch = self.engine.commit(clock::now());
+        for command in &batch.commands {
+            match command {
+                Command::Solicit { ifindex } => self.solicitor.solicit(*ifindex),
+            }
+        }
+        for Notice { ifindex, overflow } in &batch.notices {
+            tracing::warn!(ifindex, ?overflow, "a limit is reached, the rest is left out");
+        }
+        batch
+    }
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, DaemonError> {
+    let no_signals = |source| system("cannot listen for signals", source);
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }))
+}
+
+async fn connect(bus: &BusChoice) -> Result<Connection, DaemonError> {
+    let (builder, shown) = match bus {
+        BusChoice::System => (Builder::system(), "the system bus".to_owned()),
+        BusChoice::Session => (Builder::session(), "the session bus".to_owned()),
+        BusChoice::Address(address) => (Builder::address(address.as_str()), format!("the bus at {address}")),
+    };
+    builder.build().await.map_err(|source| DaemonError::Connect { bus: shown, source })
+}
+
+/// Watches for clients that leave, then takes the name: from here on everything can be asked.
+async fn take_name(connection: &Connection) -> Result<(), DaemonError> {
+    const BUS: &str = "org.freedesktop.DBus";
+    const PATH: &str = "/org/freedesktop/DBus";
+    const CLIENTS_THAT_LEAVE: &str = "type='signal',sender='org.freedesktop.DBus',\
+                                      interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''";
+    /// Fail rather than wait for the owner to go.
+    const DO_NOT_QUEUE: u32 = 4;
+    const PRIMARY_OWNER: u32 = 1;
+    connection
+        .call_method(Some(BUS), PATH, Some(BUS), "AddMatch", &CLIENTS_THAT_LEAVE)
+        .await
+        .map_err(|source| DaemonError::Refused { what: "to tell of clients that leave", source })?;
+    let reply = connection
+        .call_method(Some(BUS), PATH, Some(BUS), "RequestName", &(BUS_NAME, DO_NOT_QUEUE))
+        .await
+        .map_err(|source| DaemonError::Refused { what: "to give the name org.ietf.Mif1", source })?;
+    match reply.body().deserialize::<u32>() {
+        Ok(PRIMARY_OWNER) => Ok(()),
+        Ok(_) | Err(_) => Err(DaemonError::NameTaken),
+    }
+}
+
+fn constants() -> Result<Constants, DaemonError> {
+    let namespace =
+        authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
+    Ok(Constants { features: vec!["connect"], namespace })
+}
+
+const fn system(what: &'static str, source: io::Error) -> DaemonError {
+    DaemonError::System { what, source }
+}
