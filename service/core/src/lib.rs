@@ -15,6 +15,7 @@ pub mod assemble;
 pub mod broadcast;
 pub mod change;
 pub mod configuration;
+pub mod dhcpcd;
 pub mod diff;
 pub mod engine;
 pub mod event;
