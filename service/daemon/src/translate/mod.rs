@@ -1,1 +1,116 @@
-//! See below.
+//! Translate Name: carries a [`TranslatePlan`] out, answer by answer.
+
+mod delivery;
+mod dns;
+mod hosts;
+mod provenance;
+mod resolvers;
+mod runtime;
+mod servers;
+
+use delivery::Delivery;
+use hosts::Hosts;
+use mif_core::plan::{
+    Answer, AnswerSource, DnsPlan, Lookup, TranslatePlan, Translation, TranslationEnd, TranslationFailure,
+};
+use mif_core::pvd::Serial;
+use resolvers::Resolvers;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Translates names inside provisioning domains, and keeps what is worth keeping between translations: one cache of
+/// DNS a provisioning domain, and the host table.
+#[derive(Debug)]
+pub struct Translator {
+    hosts: Hosts,
+    resolvers: Resolvers,
+}
+
+impl Default for Translator {
+    fn default() -> Self {
+        Self::new("/etc/hosts")
+    }
+}
+
+impl Translator {
+    /// A translator whose host table is the file `hosts`.
+    pub fn new(hosts: impl Into<PathBuf>) -> Self {
+        Self { hosts: Hosts::new(hosts.into()), resolvers: Resolvers::default() }
+    }
+
+    /// Carries `plan` out. Each address goes to `sink` the moment it is known (A and AAAA are asked for side by
+    /// side), none twice, at most 64.
+    ///
+    /// Dropping the future cancels everything that it does; no socket stays behind.
+    ///
+    /// # Errors
+    /// Nothing was given to `sink`, and why.
+    pub async fn translate(
+        &self,
+        plan: &TranslatePlan,
+        sink: impl FnMut(Answer) + Send,
+    ) -> Result<TranslationEnd, TranslationFailure> {
+        let mut delivery = Delivery::new(sink);
+        match &plan.translation {
+            Translation::Literal(address) => {
+                delivery.give(Answer::local(*address, AnswerSource::Literal));
+                Ok(TranslationEnd::default())
+            }
+            Translation::Lookup(lookup) => {
+                if lookup.hosts && self.look_into_hosts(lookup, &mut delivery).await {
+                    let canonical_name = Some(lookup.name.clone());
+                    return Ok(TranslationEnd {
+                        canonical_name,
+                        truncated: delivery.truncated(),
+                        rcode: None,
+                    });
+                }
+                match &lookup.dns {
+                    Ok(dns) => self.ask_dns(plan, lookup, dns, delivery).await,
+                    Err(refusal) => Err(TranslationFailure::Refused(refusal.clone())),
+                }
+            }
+        }
+    }
+
+    /// Drops the cache of `pvd`, which is gone. To be called when none of its translations runs any more.
+    pub fn forget(&self, pvd: Serial) {
+        self.resolvers.forget(pvd);
+    }
+
+    async fn look_into_hosts<S: FnMut(Answer) + Send>(
+        &self,
+        lookup: &Lookup,
+        delivery: &mut Delivery<S>,
+    ) -> bool {
+        let table = self.hosts.table().await;
+        for &address in table.addresses(&lookup.name) {
+            if lookup.families.includes(mif_core::configuration::AddressFamily::of(address)) {
+                delivery.give(Answer::local(address, AnswerSource::Hosts));
+            }
+        }
+        !delivery.is_empty()
+    }
+
+    async fn ask_dns<S: FnMut(Answer) + Send>(
+        &self,
+        plan: &TranslatePlan,
+        lookup: &Lookup,
+        dns: &DnsPlan,
+        mut delivery: Delivery<S>,
+    ) -> Result<TranslationEnd, TranslationFailure> {
+        let unavailable = |error| {
+            tracing::error!(pvd = %plan.pvd, %error, "no resolver could be made");
+            TranslationFailure::ServerFailure(lookup.name.clone(), None)
+        };
+        let resolver = self.resolvers.of(plan, dns).map_err(unavailable)?;
+        let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
+        let names = dns::Names { asked: &lookup.name, candidates: &dns.names, families: lookup.families };
+        match tokio::time::timeout(timeout, dns::ask(&resolver, &names, &mut delivery)).await {
+            Ok(end) => end,
+            Err(_) if delivery.is_empty() => Err(TranslationFailure::TimedOut(lookup.name.clone())),
+            // One family came in time, and the other did not.
+            Err(_) => Ok(delivery.end()),
+        }
+    }
+}
