@@ -1,0 +1,405 @@
+//! The configuration file, `/etc/mif/mifd.toml` unless `--config` names another.
+//!
+//! ```toml
+//! # How much goes to the log: error, warn, info, debug or trace. --log on the command line wins.
+//! log = "info"
+//!
+//! [interfaces]
+//! # How long provisioning domains stay when an interface loses its carrier, in milliseconds.
+//! grace-ms = 2000
+//! ```
+
+use serde::Deserialize;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+/// The file that is read when the command line names none. It need not be there.
+pub const DEFAULT_PATH: &str = "/etc/mif/mifd.toml";
+
+/// What the file says. Everything has a default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// How much goes to the log.
+    pub log: LogLevel,
+    /// `[interfaces]`.
+    pub interfaces: Interfaces,
+}
+
+/// How much goes to the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What the service cannot do its work with.
+    Error,
+    /// What an administrator should look at.
+    Warn,
+    /// Starts, stops and changes of note.
+    #[default]
+    Info,
+    /// With names and addresses.
+    Debug,
+    /// With the contents of packets.
+    Trace,
+}
+
+/// `[interfaces]`: how links are treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Interfaces {
+    grace_ms: Grace,
+}
+
+impl Interfaces {
+    /// How long provisioning domains stay when an interface loses its carrier.
+    pub const fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms.0 as u64)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+struct Grace(u32);
+
+impl Grace {
+    const LONGEST_MS: u32 = 60_000;
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self(2_000)
+    }
+}
+
+impl TryFrom<u32> for Grace {
+    type Error = OutOfRange;
+
+    fn try_from(milliseconds: u32) -> Result<Self, OutOfRange> {
+        if milliseconds <= Self::LONGEST_MS { Ok(Self(milliseconds)) } else { Err(OutOfRange) }
+    }
+}
+
+/// A number that its key does not take; [`KEYS`] says which it takes.
+#[derive(Debug, thiserror::Error)]
+#[error("out of range")]
+struct OutOfRange;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is wrong at one place.
+    #[error("{}:{line}:{column}: {mistake}", path.display())]
+    Wrong {
+        /// Which.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// What is wrong there, and what would be right.
+        mistake: Mistake,
+    },
+}
+
+/// What is wrong in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// It is not TOML; the parser's words.
+    Syntax(String),
+    /// A key that means nothing.
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The table that it is in; empty at the top.
+        table: &'static str,
+    },
+    /// A value that its key does not take.
+    Value {
+        /// The key, with its table.
+        key: String,
+        /// The value as it is written.
+        value: String,
+        /// What the key takes.
+        takes: &'static str,
+    },
+}
+
+/// A key of the file and what it takes.
+struct Key {
+    table: &'static str,
+    name: &'static str,
+    takes: &'static str,
+}
+
+const TABLE: &str = "a table, written as a line in brackets";
+
+const KEYS: [Key; 3] = [
+    Key { table: "", name: "log", takes: "one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"" },
+    Key { table: "", name: "interfaces", takes: TABLE },
+    Key { table: "interfaces", name: "grace-ms", takes: "whole milliseconds from 0 to 60000" },
+];
+
+impl Config {
+    /// Reads `named`, or the default file when the command line named none.
+    ///
+    /// # Errors
+    /// The file cannot be read (only the default file may be missing), or something in it is wrong.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Reads `text`, which stands in `path`.
+    ///
+    /// # Errors
+    /// Something in it is wrong.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let wrong = |(at, mistake): (usize, Mistake)| {
+            let (line, column) = place(text, at);
+            ConfigError::Wrong { path: path.to_owned(), line, column, mistake }
+        };
+        let syntax = |error: toml::de::Error| (start(&error), Mistake::Syntax(error.message().to_owned()));
+        let table = DeTable::parse(text).map_err(|error| wrong(syntax(error)))?;
+        if let Some(unknown) = unknown_key(table.get_ref(), "") {
+            return Err(wrong(unknown));
+        }
+        toml::from_str(text).map_err(|error| {
+            let at = start(&error);
+            wrong(value_at(table.get_ref(), at, text).unwrap_or_else(|| syntax(error)))
+        })
+    }
+}
+
+impl LogLevel {
+    /// As tracing and the command line write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The first key in `table` that means nothing, and where it is.
+fn unknown_key(table: &DeTable<'_>, name: &'static str) -> Option<(usize, Mistake)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries.into_iter().find_map(|(key, value)| {
+        let known = KEYS.iter().find(|known| known.table == name && known.name == key.get_ref().as_ref());
+        match (known, value.get_ref()) {
+            (None, _) => {
+                let key_name = key.get_ref().to_string();
+                Some((key.span().start, Mistake::UnknownKey { key: key_name, table: name }))
+            }
+            (Some(known), DeValue::Table(inner)) if known.takes == TABLE => unknown_key(inner, known.name),
+            (Some(_), _) => None,
+        }
+    })
+}
+
+/// The innermost key whose value is written around `at`, as a mistake.
+fn value_at(table: &DeTable<'_>, at: usize, text: &str) -> Option<(usize, Mistake)> {
+    let inner = |value: &DeValue<'_>| match value {
+        DeValue::Table(inner) => value_at(inner, at, text),
+        _ => None,
+    };
+    if let Some(found) = table.values().find_map(|value| inner(value.get_ref())) {
+        return Some(found);
+    }
+    let (key, value) = table.iter().find(|(_, value)| contains(&value.span(), at))?;
+    let known = KEYS.iter().find(|known| known.name == key.get_ref().as_ref())?;
+    let key = if known.table.is_empty() {
+        known.name.to_owned()
+    } else {
+        format!("{}.{}", known.table, known.name)
+    };
+    let written = text.get(value.span()).unwrap_or_default().to_owned();
+    Some((value.span().start, Mistake::Value { key, value: written, takes: known.takes }))
+}
+
+fn contains(span: &Range<usize>, at: usize) -> bool {
+    span.start <= at && at < span.end.max(span.start + 1)
+}
+
+fn start(error: &toml::de::Error) -> usize {
+    error.span().map_or(0, |span| span.start)
+}
+
+/// Line and character of the byte `at`, both from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(message) => out.write_str(message),
+            Self::Value { key, value, takes } => write!(out, "{key} is {value}: it takes {takes}"),
+            Self::UnknownKey { key, table } => {
+                let known = || KEYS.iter().filter(|known| known.table == *table).map(|known| known.name);
+                write!(out, "there is no key \"{key}\" ")?;
+                if table.is_empty() {
+                    write!(out, "at the top: the keys are ")?;
+                } else {
+                    write!(out, "in [{table}]: the keys are ")?;
+                }
+                write!(out, "{}", known().collect::<Vec<_>>().join(", "))?;
+                let near = known().min_by_key(|known| distance(known, key)).filter(|near| is_near(near, key));
+                near.map_or(Ok(()), |near| write!(out, "; did you mean \"{near}\"?"))
+            }
+        }
+    }
+}
+
+fn is_near(known: &str, key: &str) -> bool {
+    const FEW: usize = 3;
+    distance(known, key) <= FEW.min(known.len() / 2) || (!key.is_empty() && known.starts_with(key))
+}
+
+/// How many characters must be changed, added or taken away to get from `a` to `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("mifd.toml"), text).map_err(|error| error.to_string())
+    }
+
+    fn message(text: &str) -> String {
+        parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = parse("").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.log, LogLevel::Info);
+        assert_eq!(config.interfaces.grace(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = parse("log = \"debug\"\n[interfaces]\ngrace-ms = 0\n").unwrap();
+        assert_eq!(config.log, LogLevel::Debug);
+        assert_eq!(config.interfaces.grace(), Duration::ZERO);
+        assert_eq!(parse("interfaces.grace-ms = 60000").unwrap().interfaces.grace(), Duration::from_secs(60));
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            assert_eq!(parse(&format!("log = \"{level}\"")).unwrap().log.word(), level);
+        }
+    }
+
+    #[test]
+    fn the_example_at_the_top_is_valid() {
+        let example: String = include_str!("config.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
+            .collect();
+        assert_eq!(parse(&example).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place() {
+        assert_eq!(
+            message("log = \"info\"\nlogg = \"info\"\n"),
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces; did you mean \"log\"?"
+        );
+        assert_eq!(
+            message("[interfaces]\n  grace_ms = 5\n"),
+            "mifd.toml:2:3: there is no key \"grace_ms\" in [interfaces]: the keys are grace-ms; did you mean \"grace-ms\"?"
+        );
+        assert_eq!(
+            message("[interfaces]\ngrace = 5\n"),
+            "mifd.toml:2:1: there is no key \"grace\" in [interfaces]: the keys are grace-ms; did you mean \"grace-ms\"?"
+        );
+        assert_eq!(
+            message("[connections]\ntimeout = 5\n"),
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces"
+        );
+        assert_eq!(
+            message("grace-ms = 5\n"),
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_would_be_right() {
+        assert_eq!(
+            message("# comment\nlog = \"loud\"\n"),
+            "mifd.toml:2:7: log is \"loud\": it takes one of \"error\", \"warn\", \"info\", \"debug\", \"trace\""
+        );
+        for value in ["60001", "-1", "\"soon\"", "2.5", "4294967296", "[1]", "{ a = 1 }"] {
+            assert_eq!(
+                message(&format!("[interfaces]\ngrace-ms = {value}\n")),
+                format!(
+                    "mifd.toml:2:12: interfaces.grace-ms is {value}: it takes whole milliseconds from 0 to 60000"
+                )
+            );
+        }
+        assert_eq!(
+            message("interfaces = 3\n"),
+            "mifd.toml:1:14: interfaces is 3: it takes a table, written as a line in brackets"
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_is_placed() {
+        let text = message("log = \"info\"\n\u{e9} =\n");
+        assert!(text.starts_with("mifd.toml:2:1: "), "{text}");
+        let text = message("log = \"info\"\nlog = \"info\"\n");
+        assert!(text.starts_with("mifd.toml:2:1: duplicate key"), "{text}");
+    }
+
+    #[test]
+    fn only_the_default_file_may_be_missing() {
+        let missing = std::env::temp_dir().join(format!("mifd-none-{}.toml", std::process::id()));
+        let error = Config::load(Some(&missing)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{}: No such file or directory (os error 2)", missing.display())
+        );
+        if !Path::new(DEFAULT_PATH).exists() {
+            assert_eq!(Config::load(None).unwrap(), Config::default());
+        }
+    }
+}
