@@ -200,4 +200,23 @@ mod tests {
         let error = socket.recv(&mut [0; 16]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
+
+    #[test]
+    fn a_socket_can_be_given_away_by_those_who_may() {
+        const SOMEBODY: u32 = 4242;
+        let socket = stream(loopback(), Protocol::Tcp, LOOPBACK).unwrap();
+        let own = nix::unistd::geteuid();
+        give_to(&socket, own.as_raw()).unwrap();
+        let owner = || nix::sys::stat::fstat(&socket).unwrap().st_uid;
+        assert_eq!(owner(), own.as_raw());
+        match give_to(&socket, SOMEBODY) {
+            Ok(()) => assert_eq!(owner(), SOMEBODY),
+            Err(error) => {
+                // Not root; or root of a user namespace without that uid.
+                let expected = if own.is_root() { libc::EINVAL } else { libc::EPERM };
+                assert_eq!(error.raw_os_error(), Some(expected));
+                assert_eq!(owner(), own.as_raw());
+            }
+        }
+    }
 }
