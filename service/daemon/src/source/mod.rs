@@ -1,15 +1,26 @@
 //! Sources: each reads one part of the world, decodes it with the core's parsers, stamps the time and hands
 //! [`Observation`]s to the engine. No source decides what a provisioning domain is.
 
+mod dhcpcd;
 mod error;
 mod log_limit;
+mod readiness;
+mod router_advertisement;
 mod rtnetlink;
 
 pub use error::SourceError;
+pub use router_advertisement::Solicitor;
 
 use mif_core::BootTime;
 use mif_core::event::Event;
-use tokio::sync::mpsc;
+use router_advertisement::Listener;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// Where dhcpcd has its control sockets.
+const DHCPCD_DIRECTORY: &str = "/run/dhcpcd";
 
 /// An event and the moment at which it was seen.
 #[derive(Clone, Debug)]
@@ -23,3 +34,79 @@ pub struct Observation {
 /// The bounded way into the engine. A source that finds it full waits, and so does its kernel queue: an overrun
 /// there ends in a new dump, never in lost state.
 pub type Feed = mpsc::Sender<Observation>;
+
+/// What [`start`] gives.
+#[derive(Debug)]
+pub struct Started {
+    /// Asks for Router Advertisements.
+    pub solicitor: Solicitor,
+    /// Tells of the first inventory.
+    pub inventory: Inventory,
+    /// The running sources.
+    pub sources: Sources,
+}
+
+/// The first inventory: the kernel's state and the leases at hand.
+#[derive(Debug)]
+pub struct Inventory {
+    done: Option<oneshot::Receiver<()>>,
+}
+
+/// The running sources. They stop when this is dropped.
+#[derive(Debug)]
+pub struct Sources {
+    tasks: JoinSet<Result<Infallible, SourceError>>,
+}
+
+/// Starts all sources. What `feed` gets first is a complete dump of the kernel's state, then the leases at hand,
+/// then everything that happens. Needs CAP_NET_RAW, and wants CAP_NET_ADMIN (for long kernel queues). To be called
+/// in a tokio runtime with I/O and time.
+///
+/// # Errors
+///
+/// No raw socket can be had. What fails later ends in [`Sources::failed`].
+pub fn start(feed: Feed) -> Result<Started, SourceError> {
+    // Opened first: what is advertised while the dump runs waits in its queue.
+    let (listener, solicitor) = Listener::open()?;
+    let (leases_told, done) = oneshot::channel();
+    let (dump_told, dump) = oneshot::channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(rtnetlink::run(feed.clone(), dump_told));
+    tasks.spawn(async move {
+        // The others tell of links, and so begin when these have been told.
+        if dump.await.is_err() {
+            // The dump has failed, and says so itself.
+            std::future::pending::<()>().await;
+        }
+        let leases = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), leases_told);
+        tokio::select! {
+            ended = leases => ended,
+            ended = listener.run(feed) => ended,
+        }
+    });
+    Ok(Started { solicitor, inventory: Inventory { done: Some(done) }, sources: Sources { tasks } })
+}
+
+impl Inventory {
+    /// Waits until the feed has got it; for ever when a source fails before ([`Sources::failed`]). Cancel safe, and
+    /// done at once when it was done before.
+    pub async fn complete(&mut self) {
+        let Some(done) = &mut self.done else { return };
+        if done.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.done = None;
+    }
+}
+
+impl Sources {
+    /// Waits until a source fails for good; the daemon cannot go on without any of them. Cancel safe.
+    pub async fn failed(&mut self) -> SourceError {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Ok(Ok(never))) => match never {},
+            Some(Err(error)) => SourceError::Task(error),
+            None => SourceError::FeedClosed,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! DHCPv4 leases of dhcpcd, through the control sockets that it opens to everybody. Its lease files are not read.
+
+mod conversation;
+mod directory;
+
+use super::{Feed, Observation, SourceError, rtnetlink};
+use crate::clock;
+use conversation::{Conversation, ConversationId, Heard};
+use directory::Directory;
+use mif_core::dhcpcd::{Grant, News, Report, Told};
+use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
+use nix::net::if_::if_nametoindex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+/// How long the first inventory may take.
+const INVENTORY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Before a dhcpcd that has closed its connection, but is still there, is talked to again.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
+/// Messages of all conversations that wait to be looked at; a conversation waits when there is no room.
+const MAX_WAITING: usize = 64;
+
+/// Tells `feed` every lease that begins, changes or ends, for ever. `inventory` is told when all the leases at
+/// hand now have been told, or half a second is over.
+pub(super) async fn run(
+    feed: Feed,
+    directory: PathBuf,
+    inventory: oneshot::Sender<()>,
+) -> Result<Infallible, SourceError> {
+    let (heard, waiting) = mpsc::channel(MAX_WAITING);
+    let mut source = Dhcpcd {
+        feed,
+        directory: Directory::watch(directory)?,
+        heard,
+        next_id: 0,
+        conversations: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        leases: BTreeMap::new(),
+        awaited: BTreeSet::new(),
+        inventory: Some(inventory),
+    };
+    source.begin_conversations();
+    source.awaited = source.conversations.keys().copied().collect();
+    source.follow(waiting).await
+}
+
+struct Dhcpcd {
+    feed: Feed,
+    directory: Directory,
+    heard: mpsc::Sender<(ConversationId, Heard)>,
+    next_id: ConversationId,
+    /// The socket of each conversation.
+    conversations: BTreeMap<ConversationId, OsString>,
+    tasks: JoinSet<()>,
+    leases: BTreeMap<Ifindex, Held>,
+    /// Conversations whose inventory the start waits for.
+    awaited: BTreeSet<ConversationId>,
+    inventory: Option<oneshot::Sender<()>>,
+}
+
+/// A lease that was told, and who told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    teller: ConversationId,
+    interface: Vec<u8>,
+    lease: Lease,
+}
+
+impl Dhcpcd {
+    async fn follow(
+        mut self,
+        mut waiting: mpsc::Receiver<(ConversationId, Heard)>,
+    ) -> Result<Infallible, SourceError> {
+        let give_up = Instant::now() + INVENTORY_TIMEOUT;
+        let mut resume_at: Option<Instant> = None;
+        loop {
+            if self.awaited.is_empty() {
+                self.finish_inventory();
+            }
+            tokio::select! {
+                Some((id, heard)) = waiting.recv() => {
+                    if matches!(heard, Heard::Ended) {
+                        resume_at.get_or_insert(Instant::now() + RESUME_PAUSE);
+                    }
+                    self.take(id, heard).await?;
+                }
+                changed = self.directory.changed() => {
+                    changed?;
+                    self.begin_conversations();
+                }
+                () = sleep_until(resume_at.unwrap_or(give_up)), if resume_at.is_some() => {
+                    resume_at = None;
+                    self.begin_conversations();
+                }
+                () = sleep_until(give_up), if self.inventory.is_some() => self.awaited.clear(),
+                Some(ended) = self.tasks.join_next() => ended.map_err(SourceError::Task)?,
+            }
+        }
+    }
+
+    /// One conversation for each socket that has none.
+    fn begin_conversations(&mut self) {
+        let engaged: BTreeSet<&OsString> = self.conversations.values().collect();
+        let sockets = self.directory.sockets();
+        let new: Vec<OsString> = sockets.into_iter().filter(|name| !engaged.contains(name)).collect();
+        for name in new {
+            self.next_id += 1;
+            let path = self.directory.socket(&name);
+            let conversation = Conversation { id: self.next_id, path, heard: self.heard.clone() };
+            self.tasks.spawn(conversation.run());
+            self.conversations.insert(self.next_id, name);
+        }
+    }
+
+    async fn take(&mut self, id: ConversationId, heard: Heard) -> Result<(), SourceError> {
+        match heard {
+            Heard::Report(report, told) => self.report(id, report, told).await,
+            Heard::Inventory => {
+                self.awaited.remove(&id);
+                Ok(())
+            }
+            Heard::Ended => {
+                self.awaited.remove(&id);
+                self.conversations.remove(&id);
+                self.drop_leases(|held| held.teller == id).await
+            }
+        }
+    }
+
+    async fn report(&mut self, id: ConversationId, report: Report, told: Told) -> Result<(), SourceError> {
+        match report.news {
+            News::Nothing => Ok(()),
+            News::NoLease => {
+                self.drop_leases(|held| held.teller == id && held.interface == report.interface).await
+            }
+            News::Lease(grant) => self.lease(id, report.interface, &grant, told).await,
+        }
+    }
+
+    /// Tells a lease, if the kernel has its address: without it there is nothing to use, and it may belong to
+    /// another network namespace whose dhcpcd shares this directory.
+    async fn lease(
+        &mut self,
+        teller: ConversationId,
+        interface: Vec<u8>,
+        grant: &Grant,
+        told: Told,
+    ) -> Result<(), SourceError> {
+        let in_kernel = match if_nametoindex(OsStr::from_bytes(&interface)) {
+            Ok(ifindex) => {
+                rtnetlink::ipv4_address(ifindex, grant.address()).await?.map(|address| (ifindex, address))
+            }
+            Err(_) => None,
+        };
+        let Some((ifindex, address)) = in_kernel else {
+            tracing::debug!(address = %grant.address(), "dhcpcd tells of a lease whose address no link here has");
+            return self.drop_leases(|held| held.teller == teller && held.interface == interface).await;
+        };
+        let former = self.leases.get(&ifindex).map(|held| &held.lease);
+        let lease = grant.lease(told, address.valid_until, former);
+        let known = former == Some(&lease);
+        self.leases.insert(ifindex, Held { teller, interface, lease: lease.clone() });
+        if known {
+            return Ok(());
+        }
+        self.tell(Event::Lease { ifindex, client: LeaseClient::Dhcpcd, lease: Box::new(lease) }).await
+    }
+
+    async fn drop_leases(&mut self, gone: impl Fn(&Held) -> bool) -> Result<(), SourceError> {
+        let ended: Vec<Ifindex> =
+            self.leases.iter().filter(|(_, held)| gone(held)).map(|(ifindex, _)| *ifindex).collect();
+        for ifindex in ended {
+            self.leases.remove(&ifindex);
+            self.tell(Event::LeaseGone { ifindex, client: LeaseClient::Dhcpcd }).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), SourceError> {
+        let observation = Observation { at: clock::now(), event };
+        self.feed.send(observation).await.map_err(|_| SourceError::FeedClosed)
+    }
+
+    fn finish_inventory(&mut self) {
+        if let Some(inventory) = self.inventory.take() {
+            // Nobody may wait for it any more.
+            let _ = inventory.send(());
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Router Advertisements as they come in, and Router Solicitations when the engine wants them (RFC 4861 6).
+
+mod flood;
+mod socket;
+
+use super::log_limit::LogLimit;
+use super::{Feed, Observation, SourceError};
+use crate::clock;
+use flood::FloodGate;
+use mif_core::BootTime;
+use mif_core::event::{Event, Ifindex};
+use mif_core::ra::{self, Dropped, RaError, RouterAdvertisement};
+use socket::{Packet, RawSocket};
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Solicitations that wait to be sent. The engine asks again after four seconds for one that found no room.
+const MAX_WAITING: usize = 4096;
+/// Before the socket is read anew after an error that should not be.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks for Router Advertisements.
+#[derive(Clone, Debug)]
+pub struct Solicitor {
+    wanted: mpsc::Sender<Ifindex>,
+}
+
+impl Solicitor {
+    /// Has a Router Solicitation sent on the link. [`Event::Solicited`] tells when it has left; nothing does when
+    /// it could not (a link without a usable link-local address, or gone). Never waits.
+    pub fn solicit(&self, ifindex: Ifindex) {
+        if self.wanted.try_send(ifindex).is_err() {
+            tracing::debug!(ifindex, "no room for another Router Solicitation");
+        }
+    }
+}
+
+/// The source before it runs: it has its socket, and hears already.
+pub(super) struct Listener {
+    socket: RawSocket,
+    wanted: mpsc::Receiver<Ifindex>,
+    gate: FloodGate,
+    log: LogLimit<Line>,
+}
+
+/// The kinds of log lines that a packet can cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    Flood,
+    HopLimit,
+    Source,
+    Malformed,
+    Dropped,
+}
+
+impl Listener {
+    /// Needs CAP_NET_RAW.
+    pub(super) fn open() -> Result<(Self, Solicitor), SourceError> {
+        let (sender, wanted) = mpsc::channel(MAX_WAITING);
+        let socket = RawSocket::open()?;
+        let listener = Self { socket, wanted, gate: FloodGate::new(), log: LogLimit::new() };
+        Ok((listener, Solicitor { wanted: sender }))
+    }
+
+    /// Tells `feed` every good advertisement, for ever.
+    pub(super) async fn run(mut self, feed: Feed) -> Result<Infallible, SourceError> {
+        let mut buffer = RawSocket::buffer();
+        loop {
+            let event = tokio::select! {
+                packet = self.socket.receive(&mut buffer) => self.read(packet, &buffer).await,
+                Some(ifindex) = self.wanted.recv() => self.solicit(ifindex),
+            };
+            if let Some(event) = event {
+                let observation = Observation { at: clock::now(), event };
+                feed.send(observation).await.map_err(|_| SourceError::FeedClosed)?;
+            }
+        }
+    }
+
+    async fn read(&mut self, packet: io::Result<Option<Packet>>, buffer: &[u8]) -> Option<Event> {
+        match packet {
+            Ok(packet) => self.accept(&packet?, buffer, clock::now()),
+            Err(error) => {
+                tracing::warn!(%error, "Router Advertisements could not be read");
+                tokio::time::sleep(ERROR_PAUSE).await;
+                None
+            }
+        }
+    }
+
+    fn accept(&mut self, packet: &Packet, buffer: &[u8], now: BootTime) -> Option<Event> {
+        let ifindex = packet.ifindex;
+        if !self.gate.pass(ifindex, now) {
+            if let Some(held_back) = self.log.pass(ifindex, Line::Flood, now) {
+                tracing::warn!(ifindex, held_back, "too many Router Advertisements; some are not looked at");
+            }
+            return None;
+        }
+        let parsed = ra::accept(&packet.frame)
+            .and_then(|()| RouterAdvertisement::parse(buffer.get(..packet.length).unwrap_or_default()));
+        match parsed {
+            Ok((advertisement, dropped)) => {
+                self.log_dropped(packet, dropped, now);
+                Some(Event::RouterAdvertisement { ifindex, router: packet.frame.source, advertisement })
+            }
+            Err(error) => {
+                if let Some(held_back) = self.log.pass(ifindex, line_of(&error), now) {
+                    let router = packet.frame.source;
+                    tracing::warn!(ifindex, %router, held_back, "a Router Advertisement is ignored: {error}");
+                }
+                None
+            }
+        }
+    }
+
+    fn log_dropped(&mut self, packet: &Packet, dropped: Dropped, now: BootTime) {
+        if dropped.is_empty() {
+            return;
+        }
+        if let Some(held_back) = self.log.pass(packet.ifindex, Line::Dropped, now) {
+            tracing::warn!(
+                ifindex = packet.ifindex,
+                router = %packet.frame.source,
+                malformed = dropped.malformed,
+                over_limit = dropped.over_limit,
+                held_back,
+                "a Router Advertisement is taken without some of its options"
+            );
+        }
+    }
+
+    fn solicit(&self, ifindex: Ifindex) -> Option<Event> {
+        match self.socket.solicit(ifindex) {
+            Ok(()) => Some(Event::Solicited { ifindex }),
+            Err(error) => {
+                tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
+                None
+            }
+        }
+    }
+}
+
+const fn line_of(error: &RaError) -> Line {
+    match error {
+        RaError::HopLimit { .. } => Line::HopLimit,
+        RaError::Source { .. } => Line::Source,
+        RaError::TooShort { .. }
+        | RaError::Type { .. }
+        | RaError::Code { .. }
+        | RaError::EmptyOption { .. }
+        | RaError::CutOption { .. } => Line::Malformed,
+    }
+}
