@@ -181,6 +181,25 @@ pub struct PrefixData {
     pub valid_until: BootTime,
 }
 
+/// Maps as lists of pairs: JSON, in which events are recorded, knows no keys but strings.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<S: Serializer, K: Serialize, V: Serialize>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, K: Deserialize<'de> + Ord, V: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
 /// Configuration data, one field an identifier of the D-Bus contract. Empty lists and `None` mean "no value".
 ///
 /// All text in here is escaped already ([`crate::text::escape`]).
@@ -196,8 +215,10 @@ pub struct Configuration {
     /// `routers` that lead everywhere, best first.
     pub routers: Vec<IpAddr>,
     /// `routes`, default routes included.
+    #[serde(with = "pairs")]
     pub routes: BTreeMap<RouteKey, RouteData>,
     /// `prefixes`.
+    #[serde(with = "pairs")]
     pub prefixes: BTreeMap<Prefix, PrefixData>,
     /// `mtu` in bytes.
     pub mtu: Option<u32>,
@@ -296,6 +317,8 @@ fn keep_first<T: Clone>(value: &mut Option<T>, later: &Option<T>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
 
     #[test]
@@ -343,5 +366,22 @@ mod tests {
         };
         assert!(at(BootTime::from_micros(1)).same_but_times(&at(BootTime::FOREVER)));
         assert!(!at(BootTime::FOREVER).same_but_times(&Configuration::default()));
+    }
+
+    #[test]
+    fn configurations_survive_being_recorded() {
+        let mut configuration = Configuration::default();
+        let destination = Prefix::default_route(AddressFamily::Ipv6);
+        let route = RouteData { preference: Preference::High, valid_until: BootTime::FOREVER };
+        configuration.routes.insert(RouteKey { destination, gateway: None }, route);
+        let prefix = PrefixData {
+            on_link: true,
+            autonomous: false,
+            preferred_until: BootTime::ZERO,
+            valid_until: BootTime::from_micros(1),
+        };
+        configuration.prefixes.insert(destination, prefix);
+        let recorded = serde_json::to_string(&configuration).expect("JSON");
+        assert_eq!(serde_json::from_str::<Configuration>(&recorded).expect("the same"), configuration);
     }
 }
