@@ -473,6 +473,41 @@ fn a_dropped_translation_leaves_nothing() {
 }
 
 #[test]
+fn a_dead_server_costs_a_bounded_number_of_sockets() {
+    universe("a_dead_server_costs_a_bounded_number_of_sockets", || {
+        one_link();
+        neighbour("e2", &["198.51.100.10/24"], &["198.51.100.1/24"], || {
+            serve("198.51.100.1", zone_of_silence, &Log::default());
+        });
+        runtime().block_on(async {
+            let translator = std::sync::Arc::new(translator());
+            let before = open_descriptors();
+            let mut asking = tokio::task::JoinSet::new();
+            for n in 0..300 {
+                let name = format!("n{n}.example");
+                let dead = plan("e2", &["198.51.100.1 from 198.51.100.10"], &[&name]);
+                let dead = TranslatePlan { timeout_ms: 900, ..dead };
+                let translator = std::sync::Arc::clone(&translator);
+                asking.spawn(async move { translate(&translator, &dead).await.end });
+            }
+            let questions_on_the_wire = 64;
+            while open_descriptors() < before + questions_on_the_wire {
+                tokio::task::yield_now().await;
+            }
+            // Nobody else is kept waiting.
+            let good = translate(&translator, &plan("e1", &[SERVER], &["www.example"])).await;
+            assert_eq!(good.answers.len(), 2);
+            assert!(good.took < Duration::from_millis(500), "{:?}", good.took);
+            while let Some(end) = asking.join_next().await {
+                assert!(matches!(end.unwrap(), Err(TranslationFailure::TimedOut(_))));
+                assert!(open_descriptors() <= before + questions_on_the_wire);
+            }
+            assert_eq!(open_descriptors(), before);
+        });
+    });
+}
+
+#[test]
 fn the_host_table_goes_first() {
     universe("the_host_table_goes_first", || {
         let log = one_link();

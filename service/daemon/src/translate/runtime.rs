@@ -80,7 +80,7 @@ impl ConnectedUdp {
             let ready = self.0.ready(Interest::READABLE | Interest::ERROR).await?;
             if ready.is_error() {
                 // An error that is gone is forgotten, so as to wait for the next.
-                let error = || self.0.take_error()?.map_or(Err(io::ErrorKind::WouldBlock.into()), Ok);
+                let error = || self.0.take_error()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
                 match self.0.try_io(Interest::ERROR, error) {
                     Ok(error) => return Err(error),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
