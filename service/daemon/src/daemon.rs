@@ -1,6 +1,6 @@
 //! The parts put together: sources feed the engine, the engine feeds the bus task.
 
-use crate::bus::{self, BUS_NAME, Bus, Constants, LeftBus, Peers, authority};
+use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers, authority};
 use crate::clock;
 use crate::recorder::Recorder;
 use crate::source::{self, Observation, Solicitor, SourceError};
@@ -85,24 +85,24 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let stop = stop_signal()?;
     let connection = connect(&options.bus).await?;
     let (feed, observations) = mpsc::channel(FEED);
-    let started = source::start(feed).await?;
+    let source::Started { solicitor, mut inventory, mut sources } = source::start(feed)?;
     let recorder = options.record.map(Recorder::start);
     let settings = Settings { grace: options.grace, first_serial: clock::now().as_micros() };
-    let mut driver =
-        Driver { engine: Engine::new(settings), observations, solicitor: started.solicitor, recorder };
-    let inventory = tokio::select! {
-        inventory = driver.take_inventory(started.ready) => inventory,
-        error = started.failed.clone() => return Err(error.into()),
+    let mut driver = Driver { engine: Engine::new(settings), observations, solicitor, recorder };
+    let first = tokio::select! {
+        first = driver.take_inventory(inventory.complete()) => first,
+        error = sources.failed() => return Err(error.into()),
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
     let constants = constants()?;
     let served = Bus::new(connection.clone(), Peers::Bus, constants, batches_out);
     let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
-    bus.publish_inventory(inventory);
+    bus.publish_inventory(first);
     take_name(&connection).await?;
     tracing::info!("serving {BUS_NAME}");
     tokio::select! {
         left = bus.run(inputs, stop) => Ok(left?),
+        error = sources.failed() => Err(error.into()),
         () = driver.run(batches) => Err(LeftBus::Engine.into()),
     }
 }

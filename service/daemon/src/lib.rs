@@ -1,6 +1,10 @@
 //! `mifd`: the shell around `mif-core`. Everything here does I/O and decides nothing that the core could decide.
 
+pub mod bus;
 pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod recorder;
 pub mod request;
 pub mod socket;
 pub mod source;

@@ -19,7 +19,6 @@ pub struct BusError {
 
 /// The error names of the D-Bus contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are their own description, see the introspection XML")]
 pub enum Name {
     NoSuchInterface,
     NoSuchPvd,

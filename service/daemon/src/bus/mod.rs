@@ -204,17 +204,16 @@ impl Bus {
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
         let idle = self.outbox.is_empty();
-        let deadline = if idle { self.next_timeout() } else { None };
+        let deadline = self.next_timeout();
         let timeout = async {
             match deadline {
                 Some(deadline) => wait_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
+        // Not biased: neither a storm of changes nor a busy client keeps the others waiting for ever.
         tokio::select! {
-            biased;
             () = stop => Input::Stop,
-            // Changes before calls: Get never lags behind what is announced (O7), nor calls behind what is known.
             batch = inputs.batches.recv() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
             Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
