@@ -129,10 +129,16 @@ impl Isp {
         &self.dnsmasq
     }
 
-    /// The DNS servers it gives out: by DHCPv4, and by DHCPv6 and RA.
+    /// The DNS servers it gives out: by DHCPv4, and by DHCPv6. By RA dnsmasq names its link-local address.
     pub fn dns_servers(&self) -> (Ipv4Addr, Ipv6Addr) {
         let v4 = format!("{}1", Self::v4_prefix(self.number)).parse().expect("an address");
         (v4, Ipv6Addr::new(0x2001, 0xdb8, self.number.into(), 1, 0, 0, 0, 1))
+    }
+
+    /// Whether its DNS server is at this address of its node.
+    pub fn serves_dns_at(&self, address: IpAddr) -> bool {
+        let (v4, v6) = self.dns_servers();
+        address == v4 || address == v6 || self.cable.far().link_local() == address.to_string()
     }
 
     /// Its answer to [`SHARED_NAME`], of IPv4.

@@ -1,6 +1,7 @@
 //! A subscriber that keeps what was announced to it.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use mif::{Error, Message, Messages, Subscriber};
@@ -19,6 +20,7 @@ pub struct Watcher {
     /// Announced PvDs, in order; those that went stay, marked.
     pub pvds: Vec<Pvd>,
     history: Vec<String>,
+    history_begins: Instant,
 }
 
 /// An announced interface.
@@ -29,6 +31,8 @@ pub struct Interface {
     pub name: String,
     /// The word for its kind.
     pub kind: String,
+    /// Its end was announced.
+    pub gone: bool,
 }
 
 /// An announced PvD.
@@ -68,6 +72,7 @@ impl Watcher {
             interfaces: Vec::new(),
             pvds: Vec::new(),
             history: Vec::new(),
+            history_begins: Instant::now(),
         })
     }
 
@@ -114,6 +119,11 @@ impl Watcher {
         Ok(Vec::try_from(value).expect("dns-servers is a list of strings"))
     }
 
+    /// The interface of this name.
+    pub fn interface(&self, name: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.name == name)
+    }
+
     /// The name of the link a PvD is on.
     pub fn link_of(&self, pvd: &Pvd) -> &str {
         let interface = self.interfaces.iter().find(|interface| interface.path == pvd.interface);
@@ -137,7 +147,7 @@ impl Watcher {
         }
     }
 
-    /// Changes since [`forget_history`](Self::forget_history), in words.
+    /// Changes since [`forget_history`](Self::forget_history), in words, each with the seconds since then.
     pub fn history(&self) -> &[String] {
         &self.history
     }
@@ -145,6 +155,7 @@ impl Watcher {
     /// Begins the history anew.
     pub fn forget_history(&mut self) {
         self.history.clear();
+        self.history_begins = Instant::now();
     }
 
     async fn listing(
@@ -167,11 +178,19 @@ impl Watcher {
                     path: interface.clone(),
                     name: details.name.clone().unwrap_or_else(|| display_name.clone()),
                     kind: details.kind.as_ref().map(ToString::to_string).unwrap_or_default(),
+                    gone: false,
                 });
+            }
+            Message::NoInterfaceAnnouncement { interface } => {
+                let known = self.interfaces.iter_mut().find(|known| known.path == *interface);
+                let known = known.expect("only announced interfaces are spoken of");
+                known.gone = true;
+                let name = known.name.clone();
+                self.note("NoInterfaceAnnouncement", &name, "");
             }
             Message::ProvisioningDomainAnnouncement { interface, pvd, details } => {
                 let id = details.id.clone().unwrap_or_default();
-                self.history.push(format!("ProvisioningDomainAnnouncement       {id}"));
+                self.note("ProvisioningDomainAnnouncement", &id, "");
                 self.pvds.push(Pvd {
                     path: pvd.clone(),
                     interface: interface.clone(),
@@ -229,6 +248,13 @@ impl Watcher {
         let after_its_end = pvd.gone;
         apply(pvd);
         pvd.was_empty_at_its_end &= !after_its_end;
-        self.history.push(format!("{what:<36} {} {item}", pvd.id));
+        let id = pvd.id.clone();
+        self.note(what, &id, item);
+    }
+
+    fn note(&mut self, what: &str, of: &str, item: &str) {
+        let seconds = self.history_begins.elapsed().as_secs_f32();
+        let line = format!("{seconds:>4.1} s  {what:<36} {of:<37} {item}");
+        self.history.push(line.trim_end().to_owned());
     }
 }
