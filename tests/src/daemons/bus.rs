@@ -12,7 +12,8 @@ use crate::user::SERVICE_USER;
 
 use super::write_file;
 
-/// Who may send what: the rules of dbus-daemon's own `system.conf`, and those of our service.
+/// Who may send what: the rules of dbus-daemon's own `system.conf`, those of our service, and those of the
+/// services that stand beside it.
 const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -32,6 +33,10 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus"/>
     <allow send_destination="org.ietf.Mif1"/>
+    <allow send_destination="org.freedesktop.network1"/>
+  </policy>
+  <policy user="root">
+    <allow own="org.freedesktop.network1"/>
   </policy>
   <policy user="@OWNER@">
     <allow own="org.ietf.Mif1"/>

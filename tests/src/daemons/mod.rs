@@ -9,7 +9,7 @@ mod radvd;
 pub use bus::Bus;
 pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;
-pub use mifd::{Mifd, MifdSettings};
+pub use mifd::{Mifd, MifdSettings, program};
 pub use radvd::Radvd;
 
 use std::fs;

@@ -135,11 +135,11 @@ impl From<ConnectFailure> for BusError {
     fn from(failure: ConnectFailure) -> Self {
         let name = match failure.reason {
             ConnectFailureReason::ConnectionRefused => Name::ConnectionRefused,
-            ConnectFailureReason::HostUnreachable => Name::HostUnreachable,
+            // AccessDenied is about who may call; a firewall is a host that cannot be reached.
+            ConnectFailureReason::HostUnreachable | ConnectFailureReason::Forbidden => Name::HostUnreachable,
             ConnectFailureReason::NetworkUnreachable => Name::NetworkUnreachable,
             ConnectFailureReason::TimedOut => Name::TimedOut,
             ConnectFailureReason::SourceNotValid => Name::SourceNotValid,
-            ConnectFailureReason::Forbidden => Name::AccessDenied,
             ConnectFailureReason::NoResources => Name::LimitsExceeded,
             ConnectFailureReason::NotSupported => Name::NotSupported,
             ConnectFailureReason::Other => Name::Failed,

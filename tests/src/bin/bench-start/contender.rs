@@ -1,0 +1,171 @@
+//! What is measured: mifd, and systemd-networkd if it is installed.
+
+use mif_tests::daemons::{Bus, program};
+use mif_tests::node::Node;
+use mif_tests::process::Process;
+use mif_tests::wait::within;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use zbus::Connection;
+
+const NETWORKD: &str = "/lib/systemd/systemd-networkd";
+const WINDOW: Duration = Duration::from_millis(200);
+const QUIET_WINDOWS: u32 = 5;
+/// The most CPU time in a quiet window.
+const QUIET: Duration = Duration::from_millis(4);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service that keeps track of links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// The service of this project.
+    Mifd,
+    /// systemd-networkd, without configuration: it manages no link, only tells of them.
+    Networkd,
+}
+
+/// One start.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// From exec until the name was owned and every link was there in one call.
+    pub complete: Duration,
+    /// From exec until it was settled.
+    pub settled: Duration,
+    /// CPU time until it was settled.
+    pub cpu: Duration,
+    /// Resident memory when settled, in kB.
+    pub resident: u64,
+}
+
+impl Contender {
+    /// Those that can be measured here; systemd-networkd is named on standard error when it is missing.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let networkd = Path::new(NETWORKD).exists().then_some(Self::Networkd);
+        std::iter::once(Self::Mifd).chain(networkd)
+    }
+
+    /// How the table calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mifd => "mifd",
+            Self::Networkd => "systemd-networkd",
+        }
+    }
+
+    /// Starts it, waits until it is settled, and ends it.
+    pub async fn measure(self, node: &Node, bus: &Bus, links: usize) -> Measured {
+        let connection = bus.connect().await;
+        let begin = Instant::now();
+        let process = node.spawn(self.name(), self.command(bus));
+        within(PATIENCE, "every link on the bus", async || {
+            if let Some(status) = process.exit_status() {
+                panic!("{} ended with {status}:\n{}", self.name(), process.log());
+            }
+            match self.links(&connection).await {
+                Some(seen) if seen >= links => Ok(()),
+                seen => Err(format!("{seen:?} links")),
+            }
+        })
+        .await;
+        let complete = begin.elapsed();
+        let (settled, cpu) = settle(&process, begin).await;
+        let measured = Measured { complete, settled, cpu, resident: resident(&process) };
+        process.terminate().await;
+        measured
+    }
+
+    fn command(self, bus: &Bus) -> Command {
+        match self {
+            Self::Mifd => {
+                let mut command = Command::new(program("mifd"));
+                command.args(["--log", "warn", "--bus", bus.address()]);
+                command
+            }
+            Self::Networkd => {
+                fs::create_dir_all("/run/systemd/netif/links").expect("make its folder");
+                fs::create_dir_all("/run/systemd/netif/leases").expect("make its folder");
+                let mut command = Command::new(NETWORKD);
+                command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("SYSTEMD_LOG_LEVEL", "warning");
+                command
+            }
+        }
+    }
+
+    /// How many links it tells of in one call; `None` while its name is not owned.
+    async fn links(self, connection: &Connection) -> Option<usize> {
+        let (name, path, interface, method) = match self {
+            Self::Mifd => {
+                ("org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+            }
+            Self::Networkd => (
+                "org.freedesktop.network1",
+                "/org/freedesktop/network1",
+                "org.freedesktop.network1.Manager",
+                "ListLinks",
+            ),
+        };
+        let owned = connection
+            .call_method(
+                Some("org.freedesktop.DBus"),
+                "/org/freedesktop/DBus",
+                Some("org.freedesktop.DBus"),
+                "NameHasOwner",
+                &name,
+            )
+            .await
+            .ok()?;
+        if !owned.body().deserialize::<bool>().ok()? {
+            return None;
+        }
+        let reply = connection.call_method(Some(name), path, Some(interface), method, &()).await.ok()?;
+        match self {
+            Self::Mifd => {
+                let objects: zbus::fdo::ManagedObjects = reply.body().deserialize().ok()?;
+                Some(objects.keys().filter(|path| path.as_str().contains("/interface/")).count())
+            }
+            Self::Networkd => {
+                let links: Vec<(i32, String, zbus::OwnedObjectPath)> = reply.body().deserialize().ok()?;
+                Some(links.len())
+            }
+        }
+    }
+}
+
+/// Waits for the five quiet windows; when the first of them began, and the CPU time until then.
+async fn settle(process: &Process, begin: Instant) -> (Duration, Duration) {
+    let deadline = begin + PATIENCE;
+    let mut quiet_since = (begin.elapsed(), cpu(process));
+    let mut quiet = 0;
+    while quiet < QUIET_WINDOWS {
+        assert!(Instant::now() < deadline, "not settled in {} s", PATIENCE.as_secs());
+        let before = cpu(process);
+        // A window of time is what is measured here.
+        tokio::time::sleep(WINDOW).await;
+        let after = cpu(process);
+        if after.saturating_sub(before) < QUIET {
+            quiet += 1;
+        } else {
+            quiet = 0;
+            quiet_since = (begin.elapsed(), after);
+        }
+    }
+    quiet_since
+}
+
+/// CPU time of all threads, in the scheduler's nanoseconds (the clock ticks of `stat` are too coarse).
+fn cpu(process: &Process) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{}/task", process.pid())).into_iter().flatten().flatten();
+    let nanoseconds = tasks.filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+fn resident(process: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
