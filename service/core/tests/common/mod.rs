@@ -2,7 +2,7 @@
 //! that everything is told in the order that the D-Bus contract promises.
 
 // Each test program uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 /// Events of several sorts as one array.
 macro_rules! events {

@@ -1,0 +1,151 @@
+//! What holds for the engine whatever happens, in a small world where everything soon meets everything else.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod driver;
+mod flood;
+mod ground;
+mod step;
+mod world;
+
+use common::at;
+use common::host::SETTINGS;
+use driver::{Driver, Shape};
+use mif_core::engine::Engine;
+use mif_core::event::Event;
+use mif_core::pvd::PvdKey;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+use step::{Step, steps};
+use world::World;
+
+fn config() -> Config {
+    let path = "tests/engine_properties/regressions.txt";
+    Config { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))), ..Config::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Any sequence at all, events that no kernel would send included: every change is legal where it stands and
+    /// all of them give the snapshot (the listener insists), and the engine always sleeps until something is due.
+    #[test]
+    fn the_changes_give_the_snapshot(steps in steps()) {
+        let mut driver = Driver::started();
+        for step in &steps {
+            driver.take(step);
+        }
+        driver.settle();
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_outputs(steps in steps()) {
+        let mut drivers = [Driver::new(), Driver::new()];
+        for step in &steps {
+            let told = drivers.each_mut().map(|driver| driver.take(step));
+            prop_assert_eq!(&told[0], &told[1]);
+        }
+        let [first, second] = drivers.each_mut().map(Driver::settle);
+        prop_assert_eq!(first.snapshot, second.snapshot);
+        prop_assert_eq!(first.commands, second.commands);
+        prop_assert_eq!(first.notices, second.notices);
+    }
+
+    #[test]
+    fn nothing_new_gives_nothing(steps in steps()) {
+        let mut driver = Driver::started();
+        for step in &steps {
+            driver.take(step);
+        }
+        driver.settle();
+        let again = driver.settle();
+        prop_assert_eq!(again.changes, []);
+        prop_assert_eq!(again.commands, []);
+    }
+
+    /// A dump that says what is known changes nothing, in whatever order it says it.
+    #[test]
+    fn a_dump_of_what_is_known_is_no_news(steps in steps(), order in any::<u64>()) {
+        let (mut world, mut driver) = (World::new(), Driver::started());
+        world.live(&steps, &mut driver);
+        driver.settle();
+        world.resync(&[], &[], order, &mut driver);
+        prop_assert_eq!(driver.settle().changes, []);
+    }
+
+    /// Order inside a dump does not matter, whatever was lost before it and comes while it runs.
+    #[test]
+    fn the_order_of_a_dump_does_not_matter(
+        steps in steps(),
+        lost in step::kernel_events(),
+        meanwhile in steps(),
+        orders in any::<[u64; 2]>(),
+    ) {
+        let told = orders.map(|order| {
+            let (mut world, mut driver) = (World::new(), Driver::started());
+            world.live(&steps, &mut driver);
+            driver.settle();
+            world.resync(&lost, &meanwhile, order, &mut driver);
+            driver.settle().changes
+        });
+        prop_assert_eq!(&told[0], &told[1]);
+    }
+
+    /// An engine that lived through everything agrees with one that is told only what holds in the end.
+    #[test]
+    fn history_leaves_no_traces(
+        before in steps(),
+        lost in step::kernel_events(),
+        meanwhile in steps(),
+        after in steps(),
+        order in any::<u64>(),
+    ) {
+        let (mut world, mut driver) = (World::new(), Driver::started());
+        world.live(&before, &mut driver);
+        world.resync(&lost, &meanwhile, order, &mut driver);
+        world.live(&after, &mut driver);
+        world.pass_to(driver.now());
+
+        let mut fresh = Driver::beginning_at(driver.now());
+        world.tell_everything(&mut fresh);
+        // Addresses wait for an explanation for so long, and links without carrier are believed for less.
+        let [lived, told] = [&mut driver, &mut fresh].map(|driver| {
+            driver.take(&Step::Pass(5));
+            Shape::of(&driver.settle().snapshot, driver.now())
+        });
+        prop_assert_eq!(lived, told);
+    }
+
+    /// Nothing that has a lifetime outlives it, whether or not the kernel ever told of its link.
+    #[test]
+    fn nothing_outlives_its_lifetime(steps in step::mortal_steps()) {
+        let mut driver = Driver::new();
+        for step in &steps {
+            driver.take(step);
+        }
+        driver.take(&Step::Event(Event::ResyncEnd));
+        driver.take(&Step::Pass(step::LONGEST_LIFETIME));
+        let batch = driver.settle();
+        for ifindex in driver.engine().facts().ifindexes() {
+            let facts = driver.engine().facts().link(ifindex).unwrap();
+            prop_assert!(facts.routers().is_empty());
+            prop_assert_eq!(facts.lease(), None);
+        }
+        for pvd in batch.snapshot.pvds() {
+            prop_assert!(!matches!(pvd.key, PvdKey::ImplicitIpv6Router(_)));
+            prop_assert_eq!(pvd.used.lease_expires, None);
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_saw_nothing_waits_for_ever() {
+    let mut engine = Engine::new(SETTINGS);
+    assert_eq!(engine.next_timeout(), None);
+    engine.handle_event(at(1), Event::ResyncEnd);
+    assert!(engine.commit(at(1)).snapshot.is_empty());
+    assert_eq!(engine.next_timeout(), None);
+}
