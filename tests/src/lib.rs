@@ -28,11 +28,13 @@
 
 pub mod cable;
 pub mod daemons;
+pub mod dns;
 pub mod echo;
 mod filesystem;
 pub mod node;
 pub mod process;
 pub mod router_advertisement;
+pub mod served_host;
 pub mod signals;
 pub mod tool;
 pub mod topology;
