@@ -1,19 +1,34 @@
 //! Prints what the sources see, one JSON object a line, and asks for advertisements on every link that comes up.
-//! To be run in a network namespace, as root or with CAP_NET_RAW and CAP_NET_ADMIN.
+//! With `--quiet` only the time until the first inventory is printed. To be run in a network namespace, as root or
+//! with CAP_NET_RAW and CAP_NET_ADMIN.
 
+use mif_core::BootTime;
 use mif_core::event::{Event, LinkKind, LinkState};
 use mifd::clock;
 use mifd::source::{self, Observation};
+use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::sync::mpsc;
+
+/// A line of output.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Inventory { inventory_after_us: u64 },
+    Observation { at: BootTime, event: &'a Event },
+}
 
 /// Observations that wait to be printed.
 const FEED: usize = 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::DEBUG).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -26,6 +41,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> io::Result<()> {
+    let quiet = std::env::args().nth(1).is_some_and(|argument| argument == "--quiet");
     let begun = clock::now();
     let (feed, mut observations) = mpsc::channel::<Observation>(FEED);
     let mut started = source::start(feed).map_err(io::Error::other)?;
@@ -36,8 +52,8 @@ async fn run() -> io::Result<()> {
             Some(observation) = observations.recv() => observation,
             () = started.inventory.complete(), if !inventory => {
                 inventory = true;
-                let micros = clock::now().as_micros() - begun.as_micros();
-                print(&serde_json::json!({ "inventory-after-us": micros }))?;
+                let inventory_after_us = clock::now().as_micros() - begun.as_micros();
+                print(&Line::Inventory { inventory_after_us })?;
                 continue;
             }
             error = started.sources.failed() => return Err(io::Error::other(error)),
@@ -48,11 +64,13 @@ async fn run() -> io::Result<()> {
         {
             started.solicitor.solicit(link.ifindex);
         }
-        print(&serde_json::json!({ "at": observation.at, "event": observation.event }))?;
+        if !quiet {
+            print(&Line::Observation { at: observation.at, event: &observation.event })?;
+        }
     }
 }
 
-fn print(line: &serde_json::Value) -> io::Result<()> {
+fn print(line: &Line<'_>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, line)?;
     out.write_all(b"\n")?;

@@ -111,23 +111,24 @@ impl Grant {
             Told::Live { at } => (at, true),
             Told::Asked { at } => (at, false),
         };
-        let latest = at.after_lifetime(self.lease_time).min(kernel_valid_until);
-        if latest == BootTime::FOREVER {
-            return BootTime::FOREVER;
-        }
         let late = match self.reason {
             Reason::Acknowledged if live => Duration::ZERO,
             Reason::Acknowledged | Reason::Other => ROUNDING,
             Reason::Probed => PROBING + ROUNDING,
         };
-        let expires = before(latest, late);
+        let expires = before(at.after_lifetime(self.lease_time).min(kernel_valid_until), late);
         // Nothing but a new grant makes a lease longer.
-        let same = former.filter(|former| former.address == self.address && self.reason == Reason::Other);
+        let granted_now = live && self.reason != Reason::Other;
+        let same = former.filter(|former| former.address == self.address && !granted_now);
         same.map_or(expires, |former| former.expires.min(expires))
     }
 }
 
+/// `moment` less `duration`; for ever stays for ever.
 fn before(moment: BootTime, duration: Duration) -> BootTime {
+    if moment == BootTime::FOREVER {
+        return moment;
+    }
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     BootTime::from_micros(moment.as_micros().saturating_sub(micros))
 }
@@ -296,9 +297,22 @@ mod tests {
         let expires = |reason: &str| granted(reason).lease(live(1100), at(1280), Some(&former)).expires;
         assert_eq!(expires("reason=RECONFIGURE"), at(1180));
         assert_eq!(expires("reason=RENEW"), at(1280));
+        let asked = Told::Asked { at: at(1100) };
+        assert_eq!(
+            granted("reason=RENEW").lease(asked, at(1280), Some(&former)),
+            former,
+            "it is the same one"
+        );
         let of_another_address = Lease { address: "192.0.2.9".parse().unwrap(), ..former.clone() };
         let lease = granted("reason=RECONFIGURE").lease(live(1100), at(1280), Some(&of_another_address));
         assert_eq!(lease.expires, at(1279));
+    }
+
+    #[test]
+    fn a_lease_is_not_made_endless_by_a_message_without_lease_time() {
+        let former = granted("reason=RENEW").lease(live(1000), BootTime::FOREVER, None);
+        let grant = Grant::read(Variables(b"new_ip_address=192.0.2.71\0reason=RECONFIGURE")).unwrap();
+        assert_eq!(grant.lease(live(1001), BootTime::FOREVER, Some(&former)).expires, former.expires);
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! `--getinterfaces` gives the number of messages and then the messages, about every interface as it stands. They
 //! go over two connections, and events are not read while the answer to the second is awaited: what happened
 //! before it was given is heard again after it, so that the last word is always the latest.
+//!
+//! dhcpcd 9.4 ends with an error when it is asked in the first moments of its life, so that one whose socket is
+//! young is only listened to at first. It has no lease yet that would be missed.
 
 use mif_core::dhcpcd::{FrameTooLong, LENGTH_WIDTH, MAX_MESSAGE, Report, Told, first_frame, read_length};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// A socket is there a moment before dhcpcd listens at it.
 const CONNECT_ATTEMPTS: u32 = 5;
@@ -23,6 +26,8 @@ const FIRST_ASK_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(60);
 /// Messages of one answer: two for each interface, and no machine has more of these.
 const MAX_MESSAGES: usize = 1 << 17;
+/// How old a socket must be for its dhcpcd to be asked. The crash was seen within the first 50 ms.
+const MATURE: Duration = Duration::from_secs(2);
 const READ_SIZE: usize = 8 << 10;
 
 /// Tells one conversation from another.
@@ -77,6 +82,7 @@ impl Conversation {
         let mut events = Connection::open(&self.path).await?;
         events.command("--listen").await?;
         let mut pause = FIRST_ASK_PAUSE;
+        self.listen(&mut events, Some(Instant::now() + self.until_mature())).await?;
         while let Err(error) = self.ask().await {
             if matches!(error, End::NobodyListens) {
                 return Err(error);
@@ -84,13 +90,18 @@ impl Conversation {
             tracing::debug!(socket = %self.path.display(), "dhcpcd was asked how things stand: {error}");
             self.tell(Heard::Inventory).await?;
             // Events are good even without an answer.
-            match timeout(pause, self.listen(&mut events)).await {
-                Ok(end) => return end,
-                Err(_) => pause = (pause * 2).min(LONGEST_ASK_PAUSE),
-            }
+            self.listen(&mut events, Some(Instant::now() + pause)).await?;
+            pause = (pause * 2).min(LONGEST_ASK_PAUSE);
         }
         self.tell(Heard::Inventory).await?;
-        self.listen(&mut events).await
+        self.listen(&mut events, None).await
+    }
+
+    /// How long until dhcpcd may be asked; all of it when the clock makes no sense.
+    fn until_mature(&self) -> Duration {
+        let made = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
+        MATURE.saturating_sub(age.unwrap_or_default())
     }
 
     async fn ask(&self) -> Result<(), End> {
@@ -108,10 +119,16 @@ impl Conversation {
         Ok(())
     }
 
-    /// Cancel safe: a message that has been read is told.
-    async fn listen(&self, events: &mut Connection) -> Result<(), End> {
+    /// Tells every event until `deadline`.
+    async fn listen(&self, events: &mut Connection, deadline: Option<Instant>) -> Result<(), End> {
         loop {
-            events.fill().await?;
+            match deadline {
+                None => events.fill().await?,
+                Some(deadline) => match timeout_at(deadline, events.fill()).await {
+                    Ok(filled) => filled?,
+                    Err(_) => return Ok(()),
+                },
+            }
             while let Some(report) = events.next_report()? {
                 let told = Told::Live { at: crate::clock::now() };
                 self.tell_report(report, told).await?;

@@ -195,3 +195,6 @@ impl Dhcpcd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

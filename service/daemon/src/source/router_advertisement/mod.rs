@@ -41,6 +41,11 @@ impl Solicitor {
 pub(super) struct Listener {
     socket: RawSocket,
     wanted: mpsc::Receiver<Ifindex>,
+    inspection: Inspection,
+}
+
+/// Which packets become events.
+struct Inspection {
     gate: FloodGate,
     log: LogLimit<Line>,
 }
@@ -60,8 +65,7 @@ impl Listener {
     pub(super) fn open() -> Result<(Self, Solicitor), SourceError> {
         let (sender, wanted) = mpsc::channel(MAX_WAITING);
         let socket = RawSocket::open()?;
-        let listener = Self { socket, wanted, gate: FloodGate::new(), log: LogLimit::new() };
-        Ok((listener, Solicitor { wanted: sender }))
+        Ok((Self { socket, wanted, inspection: Inspection::new() }, Solicitor { wanted: sender }))
     }
 
     /// Tells `feed` every good advertisement, for ever.
@@ -81,7 +85,7 @@ impl Listener {
 
     async fn read(&mut self, packet: io::Result<Option<Packet>>, buffer: &[u8]) -> Option<Event> {
         match packet {
-            Ok(packet) => self.accept(&packet?, buffer, clock::now()),
+            Ok(packet) => self.inspection.pass(&packet?, buffer, clock::now()),
             Err(error) => {
                 tracing::warn!(%error, "Router Advertisements could not be read");
                 tokio::time::sleep(ERROR_PAUSE).await;
@@ -90,7 +94,24 @@ impl Listener {
         }
     }
 
-    fn accept(&mut self, packet: &Packet, buffer: &[u8], now: BootTime) -> Option<Event> {
+    fn solicit(&self, ifindex: Ifindex) -> Option<Event> {
+        match self.socket.solicit(ifindex) {
+            Ok(()) => Some(Event::Solicited { ifindex }),
+            Err(error) => {
+                tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
+                None
+            }
+        }
+    }
+}
+
+impl Inspection {
+    const fn new() -> Self {
+        Self { gate: FloodGate::new(), log: LogLimit::new() }
+    }
+
+    /// The event that comes of a packet, the message in `buffer`.
+    fn pass(&mut self, packet: &Packet, buffer: &[u8], now: BootTime) -> Option<Event> {
         let ifindex = packet.ifindex;
         if !self.gate.pass(ifindex, now) {
             if let Some(held_back) = self.log.pass(ifindex, Line::Flood, now) {
@@ -130,16 +151,6 @@ impl Listener {
             );
         }
     }
-
-    fn solicit(&self, ifindex: Ifindex) -> Option<Event> {
-        match self.socket.solicit(ifindex) {
-            Ok(()) => Some(Event::Solicited { ifindex }),
-            Err(error) => {
-                tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
-                None
-            }
-        }
-    }
 }
 
 const fn line_of(error: &RaError) -> Line {
@@ -151,5 +162,47 @@ const fn line_of(error: &RaError) -> Line {
         | RaError::Code { .. }
         | RaError::EmptyOption { .. }
         | RaError::CutOption { .. } => Line::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mif_core::ra::ReceivedFrame;
+    use std::net::Ipv6Addr;
+
+    const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    const MESSAGE: [u8; 16] = [134, 0, 0, 0, 64, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    fn packet(ifindex: Ifindex, hop_limit: u8, source: Ipv6Addr) -> Packet {
+        Packet { ifindex, frame: ReceivedFrame { hop_limit, source }, length: MESSAGE.len() }
+    }
+
+    #[test]
+    fn a_good_packet_is_told_with_its_router() {
+        let event = Inspection::new().pass(&packet(3, 255, ROUTER), &MESSAGE, BootTime::ZERO);
+        let advertisement = RouterAdvertisement { router_lifetime: 30, ..RouterAdvertisement::default() };
+        assert_eq!(event, Some(Event::RouterAdvertisement { ifindex: 3, router: ROUTER, advertisement }));
+    }
+
+    #[test]
+    fn bad_packets_are_not_told() {
+        let mut inspection = Inspection::new();
+        let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+        assert_eq!(inspection.pass(&packet(3, 254, ROUTER), &MESSAGE, BootTime::ZERO), None);
+        assert_eq!(inspection.pass(&packet(3, 255, global), &MESSAGE, BootTime::ZERO), None);
+        let cut = Packet { length: 15, ..packet(3, 255, ROUTER) };
+        assert_eq!(inspection.pass(&cut, &MESSAGE, BootTime::ZERO), None);
+        let beyond = Packet { length: 17, ..packet(3, 255, ROUTER) };
+        assert_eq!(inspection.pass(&beyond, &MESSAGE, BootTime::ZERO), None);
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_leaves_the_other_links_alone() {
+        let mut inspection = Inspection::new();
+        let flood = packet(3, 255, ROUTER);
+        let told = (0..1000).filter(|_| inspection.pass(&flood, &MESSAGE, BootTime::ZERO).is_some()).count();
+        assert_eq!(told, 200);
+        assert!(inspection.pass(&packet(4, 255, ROUTER), &MESSAGE, BootTime::ZERO).is_some());
     }
 }

@@ -227,3 +227,46 @@ async fn at(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use mif_core::event::{Link, LinkKind};
+    use tokio::sync::mpsc;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn the_first_dump_names_what_is_there() {
+        let (feed, mut observations) = mpsc::channel(64);
+        let (inventory, mut done) = oneshot::channel();
+        let source = tokio::spawn(run(feed, inventory));
+        let mut events = Vec::new();
+        let dumped = async {
+            while events.last() != Some(&Event::ResyncEnd) {
+                events.push(observations.recv().await.expect("an observation").event);
+            }
+        };
+        tokio::time::timeout(DEADLINE, dumped).await.expect("the end of the dump");
+        assert_eq!(events.first(), Some(&Event::ResyncBegin));
+        let loopback = |event: &Event| matches!(event, Event::Link(Link { kind: LinkKind::Loopback, .. }));
+        assert_eq!(events.iter().filter(|event| loopback(event)).count(), 1);
+        let done = tokio::time::timeout(DEADLINE, &mut done).await;
+        assert_eq!(done, Ok(Ok(())));
+        source.abort();
+    }
+
+    #[tokio::test]
+    async fn an_address_is_found_by_link_and_value() {
+        let loopback = nix::net::if_::if_nametoindex("lo").expect("a loopback link");
+        let found = ipv4_address(loopback, Ipv4Addr::LOCALHOST).await.expect("a dump").expect("127.0.0.1");
+        assert_eq!(found.key.ifindex, loopback);
+        assert_eq!(found.valid_until, mif_core::BootTime::FOREVER);
+        let elsewhere = ipv4_address(loopback, Ipv4Addr::new(192, 0, 2, 1)).await.expect("a dump");
+        assert_eq!(elsewhere, None);
+        let no_link = ipv4_address(u32::MAX >> 1, Ipv4Addr::LOCALHOST).await;
+        assert!(no_link.is_ok_and(|found| found.is_none()), "a link that went in between is no error");
+    }
+}
