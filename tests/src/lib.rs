@@ -35,6 +35,7 @@ pub mod node;
 pub mod process;
 pub mod router_advertisement;
 pub mod served_host;
+pub mod served_state;
 pub mod signals;
 pub mod tool;
 pub mod topology;
