@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod plan;
 pub mod pvd;
 pub mod ra;
+pub mod recording;
 pub mod snapshot;
 pub mod subscription;
 pub mod text;

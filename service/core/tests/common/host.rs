@@ -61,6 +61,8 @@ impl Host {
             self.now = self.now.max(wake);
             self.engine.handle_timeout(self.now);
             self.commit();
+            let next = self.engine.next_timeout();
+            assert!(next.is_none_or(|next| next > self.now), "due again at once: {next:?}");
         }
         self.now = until;
     }
