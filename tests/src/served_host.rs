@@ -1,11 +1,12 @@
 //! A host that mifd serves, and a client of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
 use futures_util::StreamExt;
 use mif::wire::Family;
-use mif::{Error, ErrorKind, Message, Messages, State};
+use mif::{Error, ErrorKind, Message, Messages, State, Subscriber};
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::daemons::{Bus, Mifd, MifdSettings};
@@ -37,6 +38,11 @@ impl ServedHost {
         let bus = Bus::start(universe).await;
         let mifd = settings(MifdSettings::new(universe, &bus)).start().await;
         let connection = bus.connect().await;
+        // The service keeps a descriptor for each client whose process it has looked at: it is to be among
+        // the descriptors from the start.
+        let (subscriber, _) =
+            completes("a subscriber", Subscriber::create(&connection, "first")).await.expect("one");
+        subscriber.close().await.expect("close a subscriber");
         Self { bus, mifd, connection }
     }
 
@@ -84,20 +90,33 @@ impl ServedHost {
         found.map(|pvd| pvd.addresses.iter().map(|entry| entry.address).collect()).unwrap_or_default()
     }
 
-    /// How many file descriptors mifd has open.
+    /// How many file descriptors mifd has open, Unix sockets left out: those come and go with dhcpcd's.
     ///
     /// # Panics
     /// When it does not run.
     pub fn descriptors(&self) -> usize {
-        let folder = format!("/proc/{}/fd", self.mifd.process().pid());
-        fs::read_dir(folder).expect("the descriptors of mifd").count()
+        self.open_files().len()
+    }
+
+    fn open_files(&self) -> Vec<String> {
+        let process = format!("/proc/{}", self.mifd.process().pid());
+        let unix = fs::read_to_string(format!("{process}/net/unix")).expect("the Unix sockets");
+        let unix: BTreeSet<String> = unix
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(6))
+            .map(|inode| format!("socket:[{inode}]"))
+            .collect();
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("the descriptors of mifd");
+        // One that is closed while we look has no target any more.
+        let targets = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.map(|target| target.to_string_lossy().into_owned()).filter(|it| !unix.contains(it)).collect()
     }
 
     /// Waits until mifd has exactly `count` file descriptors open.
     pub async fn wait_for_descriptors(&self, count: usize) {
-        eventually(&format!("mifd to have {count} descriptors"), async || match self.descriptors() {
-            now if now == count => Ok(()),
-            now => Err(now),
+        eventually(&format!("mifd to have {count} descriptors besides Unix sockets"), async || {
+            let open = self.open_files();
+            if open.len() == count { Ok(()) } else { Err(format!("{}: {}", open.len(), open.join(" "))) }
         })
         .await;
     }

@@ -41,6 +41,13 @@ impl MifdSettings {
         }
     }
 
+    /// On another node than the host.
+    #[must_use]
+    pub fn on(mut self, node: &Node) -> Self {
+        self.node = node.clone();
+        self
+    }
+
     /// The text of its configuration file; without it there is none.
     #[must_use]
     pub fn config(mut self, text: &str) -> Self {
