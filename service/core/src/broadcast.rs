@@ -146,9 +146,10 @@ impl Coalescer {
                 let id = ObjectId::Pvd(delta.new.serial);
                 self.coalesce(now, id, changed_in(delta), || Object::Pvd(Arc::clone(&delta.new)))
             }
-            Change::DefaultsChanged(_) => {
+            Change::DefaultsChanged(defaults) => {
                 let changed = Properties::DEFAULT_PROVISIONING_DOMAINS;
-                self.coalesce(now, ObjectId::Root, changed, || Object::Root(snapshot.clone()))
+                // Those of this place in the order of changes: the last ones may name what is added later (O3).
+                self.coalesce(now, ObjectId::Root, changed, || Object::Root(snapshot.with_defaults(*defaults)))
             }
             Change::StartupFinished => {
                 self.coalesce(now, ObjectId::Root, Properties::STARTUP, || Object::Root(snapshot.clone()))

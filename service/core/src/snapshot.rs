@@ -156,6 +156,10 @@ impl Snapshot {
         self.defaults = defaults;
     }
 
+    pub(crate) fn with_defaults(&self, defaults: Defaults) -> Self {
+        Self { defaults, ..self.clone() }
+    }
+
     pub(crate) fn set_startup(&mut self, startup: bool) {
         self.startup = startup;
     }

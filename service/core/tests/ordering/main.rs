@@ -1,0 +1,76 @@
+//! The ordering rules of the D-Bus contract (O1 to O7) and fairness, in every interleaving of changes, calls,
+//! outcomes, time and sending that chance finds.
+//!
+//! `PROPTEST_CASES=1000000 cargo test --release -p mif-core --test ordering` looks at a million.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod ear;
+mod expectation;
+mod hearsay;
+mod lanes;
+mod network;
+mod pace;
+mod reference;
+mod service;
+mod step;
+mod word;
+mod world;
+
+use network::happenings;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+use step::steps;
+use world::World;
+
+/// `cases` interleavings, unless PROPTEST_CASES says how many.
+fn config(cases: u32) -> Config {
+    let path = "tests/ordering/regressions.txt";
+    let persistence = Some(Box::new(FileFailurePersistence::Direct(path)) as Box<_>);
+    let config = Config { failure_persistence: persistence, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() { config } else { Config { cases, ..config } }
+}
+
+proptest! {
+    #![proptest_config(config(5_000))]
+
+    /// Three subscribers, two links. The reference says what each must hear, and insists.
+    #[test]
+    fn everybody_hears_what_the_contract_promises(steps in steps()) {
+        let mut world = World::new();
+        for step in &steps {
+            world.take(step);
+        }
+        world.settle();
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1_000))]
+
+    /// O7 alone: many changes, little time between them, nobody subscribed.
+    #[test]
+    fn properties_are_told_at_once_then_at_a_slow_pace_and_in_the_end(
+        changes in prop::collection::vec((happenings(), 0_u64..200), 1..40)
+    ) {
+        let mut world = World::new();
+        for (happenings, milliseconds) in &changes {
+            world.happen(happenings);
+            world.pass(*milliseconds);
+        }
+        world.settle();
+    }
+}
+
+proptest! {
+    #![proptest_config(config(4_000))]
+
+    /// The outbox alone, against a list of everything in the order in which it was put in.
+    #[test]
+    fn lanes_are_in_order_and_take_turns(operations in lanes::operations()) {
+        lanes::check(&operations);
+    }
+}
