@@ -17,6 +17,7 @@ use driver::{Driver, Shape};
 use mif_core::engine::Engine;
 use mif_core::event::Event;
 use mif_core::pvd::PvdKey;
+use mif_core::recording::{Line, Recorded};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use step::{Step, steps};
@@ -52,6 +53,17 @@ proptest! {
         prop_assert_eq!(first.snapshot, second.snapshot);
         prop_assert_eq!(first.commands, second.commands);
         prop_assert_eq!(first.notices, second.notices);
+    }
+
+    #[test]
+    fn what_is_recorded_reads_back(steps in steps()) {
+        for step in steps {
+            let Step::Event(event) = step else { continue };
+            let line = Line { at: step::BEGINNING, what: Recorded::Event(event) };
+            let text = serde_json::to_string(&line).unwrap();
+            prop_assert!(!text.contains('\n'));
+            prop_assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        }
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use crate::common::advertisement::advertisement;
 use crate::common::event::{DHCP, KERNEL, STATIC, link};
+use crate::common::lease::{LeaseWords, lease};
 use crate::common::{at, ip, with_length};
 use mif_core::BootTime;
 use mif_core::configuration::Preference;
-use mif_core::event::{
-    Address, AddressKey, Event, Ifindex, Lease, LeaseClient, Link, LinkKind, LinkState, Route,
-};
+use mif_core::event::{Address, AddressKey, Event, Ifindex, LeaseClient, Link, LinkKind, LinkState, Route};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -195,16 +194,14 @@ fn preference() -> impl Strategy<Value = Preference> {
 }
 
 fn leased(longest: u32) -> impl Strategy<Value = Event> {
-    let server = proptest::option::of(select(vec!["192.0.2.53", "192.0.2.54"]));
-    (ifindex(), select(&ADDRESSES[..4]), deadline(longest), server).prop_map(
-        |(ifindex, text, expires, server)| {
-            let (address, prefix_length) = with_length(text);
-            let configuration = mif_core::configuration::Configuration {
-                dns_servers: server.into_iter().map(ip).collect(),
-                ..Default::default()
-            };
-            let lease = Box::new(Lease { address, prefix_length, expires, configuration });
-            Event::Lease { ifindex, client: LeaseClient::Dhcpcd, lease }
+    let option = |value: &'static str| any::<bool>().prop_map(move |given| given.then_some(value));
+    let options = (option("192.0.2.53"), option("192.0.2.1"), option("isp.test"));
+    (ifindex(), select(&ADDRESSES[..4]), deadline(longest), options).prop_map(
+        |(ifindex, address, expires, (server, router, domain))| {
+            let words = lease(ifindex, address, expires);
+            let words = server.into_iter().fold(words, LeaseWords::dns);
+            let words = router.into_iter().fold(words, LeaseWords::router);
+            domain.into_iter().fold(words, LeaseWords::domain).into()
         },
     )
 }

@@ -114,13 +114,21 @@ impl World {
                 let ifindex = link.ifindex;
                 self.place(ifindex).link = Some(link);
             }
-            Event::LinkGone { ifindex } => drop(self.places.remove(&ifindex)),
-            Event::Address(address) => {
-                drop(self.place(address.key.ifindex).addresses.insert(address.key, address))
+            Event::LinkGone { ifindex } => {
+                self.places.remove(&ifindex);
             }
-            Event::AddressGone { key } => drop(self.place(key.ifindex).addresses.remove(&key)),
-            Event::Route(route) => drop(self.place(route.ifindex).routes.insert(route)),
-            Event::RouteGone { route } => drop(self.place(route.ifindex).routes.remove(&route)),
+            Event::Address(address) => {
+                self.place(address.key.ifindex).addresses.insert(address.key, address);
+            }
+            Event::AddressGone { key } => {
+                self.place(key.ifindex).addresses.remove(&key);
+            }
+            Event::Route(route) => {
+                self.place(route.ifindex).routes.insert(route);
+            }
+            Event::RouteGone { route } => {
+                self.place(route.ifindex).routes.remove(&route);
+            }
             Event::RouterAdvertisement { ifindex, router, advertisement } => {
                 self.place(ifindex).hear(now, router, &advertisement);
             }
