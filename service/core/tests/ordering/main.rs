@@ -45,6 +45,7 @@ proptest! {
             world.take(step);
         }
         world.settle();
+        world.end();
     }
 }
 

@@ -115,8 +115,7 @@ impl Service {
     }
 
     pub fn create(&mut self, key: Key, reply: Reply) {
-        let reasons = Reasons { pvd_gone: Failure::PvdGone, not_claimed: Failure::NotClaimed };
-        self.subscribers.insert(key, Subscriber::new(reasons));
+        self.subscribers.insert(key, fresh_subscriber());
         self.outbox.reply(key, reply);
     }
 
@@ -219,4 +218,9 @@ impl Service {
             assert!(self.ended.insert(ended.number), "{ended:?} ends twice");
         }
     }
+}
+
+/// A subscriber that has asked for nothing.
+pub fn fresh_subscriber() -> Subscriber<Failure> {
+    Subscriber::new(Reasons { pvd_gone: Failure::PvdGone, not_claimed: Failure::NotClaimed })
 }

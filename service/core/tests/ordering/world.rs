@@ -1,11 +1,12 @@
 //! The service beside the reference: every step is taken by both, and everything that is sent must be expected.
 
+use crate::common::event::{ETH0, ETH1, LO, gone};
 use crate::ear::{Ear, NEVER};
 use crate::hearsay::Hearsay;
 use crate::network::Happening;
 use crate::pace::Pace;
 use crate::reference::Reference;
-use crate::service::{Key, Sent, Service};
+use crate::service::{Key, Sent, Service, fresh_subscriber};
 use crate::step::{Call, End, Kind, Step};
 use crate::word::{Failure, Word};
 use mif_core::broadcast::Broadcast;
@@ -104,6 +105,21 @@ impl World {
             ear.compare(snapshot);
         }
         assert!(self.closed.values().all(|ear| ear.expectations.is_empty()));
+    }
+
+    /// Every link goes, and with it everything that was kept for it.
+    pub fn end(&mut self) {
+        self.service.happen([gone(LO), gone(ETH0), gone(ETH1)]);
+        self.look();
+        self.check_pace();
+        self.settle();
+        let keys: Vec<Key> = self.ears.keys().copied().collect();
+        for key in keys {
+            let subscriber = self.service.subscriber(key);
+            subscriber.stop_announcing(Topic::Interfaces);
+            let (left, fresh) = (format!("{subscriber:?}"), format!("{:?}", fresh_subscriber()));
+            assert_eq!(left, fresh, "something is kept of what is gone");
+        }
     }
 
     fn wake_bus(&mut self) {
