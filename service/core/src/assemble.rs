@@ -1,9 +1,11 @@
 //! From the facts of one link to its provisioning domains. Pure: the same facts at the same moment give the same.
 //!
-//! The rules are those of the D-Bus contract, "What is a PvD": a Router Advertisement without a PvD option feeds
-//! the implicit provisioning domain of (interface, router link-local address); DHCPv4 and what is configured by
-//! hand feed the interface's implicit one of their family. Explicit ones (RFC 8801) add a key, not a mechanism.
+//! The rules are those of the D-Bus contract, "What is a PvD": a Router Advertisement with a PvD option feeds the
+//! explicit provisioning domain of that ID, one without feeds the implicit one of (interface, router link-local
+//! address). DHCPv4 joins the one explicit provisioning domain that sets L; otherwise it feeds the interface's
+//! implicit IPv4 one, together with what is configured by hand.
 
+mod explicit;
 mod ipv4;
 mod ipv6;
 
@@ -47,6 +49,7 @@ pub fn assemble(facts: &LinkFacts, now: BootTime) -> Assembly {
     };
     // By hand on a tunnel means: by the VPN (rule 4).
     let by_hand = if link.kind == LinkKind::Tunnel { Element::Vpn } else { Element::Static };
+    explicit::assemble(facts, &mut assembly);
     ipv4::assemble(facts, by_hand, &mut assembly);
     ipv6::assemble(facts, by_hand, now, &mut assembly);
     for draft in assembly.pvds.values_mut() {

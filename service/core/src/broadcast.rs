@@ -124,9 +124,16 @@ struct Window {
 
 impl Coalescer {
     /// The broadcast that `change` makes now, if any; `snapshot` is the state after it.
-    pub fn handle_change(&mut self, now: BootTime, change: &Change, snapshot: &Snapshot) -> Option<Broadcast> {
+    pub fn handle_change(
+        &mut self,
+        now: BootTime,
+        change: &Change,
+        snapshot: &Snapshot,
+    ) -> Option<Broadcast> {
         match change {
-            Change::InterfaceAdded(interface) => Some(Broadcast::Added(Object::Interface(Arc::clone(interface)))),
+            Change::InterfaceAdded(interface) => {
+                Some(Broadcast::Added(Object::Interface(Arc::clone(interface))))
+            }
             Change::PvdAdded(pvd) => Some(Broadcast::Added(Object::Pvd(Arc::clone(pvd)))),
             Change::InterfaceRemoved(interface) => Some(self.removed(ObjectId::Interface(interface.serial))),
             Change::PvdRemoved(pvd) => Some(self.removed(ObjectId::Pvd(pvd.serial))),

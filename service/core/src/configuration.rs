@@ -230,10 +230,57 @@ pub struct Configuration {
     pub nis_domain: Option<String>,
     /// `captive-portal`: the URI of RFC 8910.
     pub captive_portal: Option<String>,
+    /// `pref64`: prefixes of NAT64 translators (RFC 8781).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pref64: Vec<Prefix>,
+    /// `encrypted-dns`: resolvers that speak DoT, DoH or DoQ (RFC 9463), best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub encrypted_dns: Vec<EncryptedDns>,
     /// `server-identifier` of the DHCP server.
     pub server_identifier: Option<String>,
     /// `lease-expires`.
     pub lease_expires: Option<BootTime>,
+    /// `pvd-option-sequence` and `pvd-option-flags` (RFC 8801 3.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pvd_option: Option<PvdFlags>,
+}
+
+/// A resolver that speaks encrypted DNS, as its network designates it (RFC 9463 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EncryptedDns {
+    /// Service priority: the lowest is best; zero means that `name` is to be asked for more (AliasMode).
+    pub priority: u16,
+    /// The authentication domain name that its certificate must carry.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The protocols that it speaks, by their ALPN identifiers (dot, h2, h3, doq).
+    pub alpn: Vec<String>,
+    /// Its port, when it is not the protocol's own.
+    pub port: Option<u16>,
+    /// The URI template of DoH (RFC 9461 5).
+    pub path: Option<String>,
+}
+
+/// The sequence number and the flags of a PvD option (RFC 8801 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PvdFlags {
+    /// Changes when the additional information does.
+    pub sequence: u16,
+    /// Flag H.
+    pub http: bool,
+    /// Flag L.
+    pub legacy: bool,
+    /// Flag R.
+    pub ra: bool,
+}
+
+impl PvdFlags {
+    /// The words of the flags that are set.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        let flags = [(self.http, "http"), (self.legacy, "legacy"), (self.ra, "ra")];
+        flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word)
+    }
 }
 
 impl Configuration {
@@ -261,8 +308,11 @@ impl Configuration {
             nis_servers,
             nis_domain,
             captive_portal,
+            pref64,
+            encrypted_dns,
             server_identifier,
             lease_expires,
+            pvd_option,
         } = self;
         *dns_servers == other.dns_servers
             && *search_domains == other.search_domains
@@ -275,8 +325,11 @@ impl Configuration {
             && *nis_servers == other.nis_servers
             && *nis_domain == other.nis_domain
             && *captive_portal == other.captive_portal
+            && *pref64 == other.pref64
+            && *encrypted_dns == other.encrypted_dns
             && *server_identifier == other.server_identifier
             && lease_expires.is_some() == other.lease_expires.is_some()
+            && *pvd_option == other.pvd_option
     }
 
     /// Adds what a later element gave: lists are joined without repeats, other values kept when they are set.
@@ -286,6 +339,8 @@ impl Configuration {
         extend_without_repeats(&mut self.routers, &later.routers);
         extend_without_repeats(&mut self.ntp_servers, &later.ntp_servers);
         extend_without_repeats(&mut self.nis_servers, &later.nis_servers);
+        extend_without_repeats(&mut self.pref64, &later.pref64);
+        extend_without_repeats(&mut self.encrypted_dns, &later.encrypted_dns);
         for (key, data) in &later.routes {
             self.routes.entry(*key).or_insert(*data);
         }
@@ -298,6 +353,7 @@ impl Configuration {
         keep_first(&mut self.captive_portal, &later.captive_portal);
         keep_first(&mut self.server_identifier, &later.server_identifier);
         keep_first(&mut self.lease_expires, &later.lease_expires);
+        keep_first(&mut self.pvd_option, &later.pvd_option);
     }
 }
 

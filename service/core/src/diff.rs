@@ -115,6 +115,11 @@ impl Published {
         self.pvds.get(key).map(|published| &published.view)
     }
 
+    /// All provisioning domains that are published here.
+    pub fn pvds(&self) -> impl Iterator<Item = &Arc<Pvd>> {
+        self.pvds.values().map(|published| &published.view)
+    }
+
     fn update_interface(&mut self, link: &Link, target: &mut Target<'_>) {
         let old = &self.interface;
         let display_name = display_name(link);
@@ -136,7 +141,7 @@ impl Published {
             }
         }
         for (key, draft) in drafts {
-            let published = PublishedPvd::new(key, draft, &self.interface, target);
+            let published = PublishedPvd::new(key.clone(), draft, &self.interface, target);
             added.push(Arc::clone(&published.view));
             self.pvds.insert(key, published);
         }
@@ -152,7 +157,7 @@ impl Published {
 
     /// Removes the provisioning domains that `drafts` no longer holds (O4).
     fn remove_pvds(&mut self, drafts: &BTreeMap<PvdKey, Draft>, target: &mut Target<'_>) {
-        let gone: Vec<PvdKey> = self.pvds.keys().filter(|key| !drafts.contains_key(key)).copied().collect();
+        let gone: Vec<PvdKey> = self.pvds.keys().filter(|key| !drafts.contains_key(key)).cloned().collect();
         let gone: Vec<Arc<Pvd>> =
             gone.iter().filter_map(|key| self.pvds.remove(key)).map(|published| published.view).collect();
         if gone.is_empty() {
@@ -181,10 +186,10 @@ impl PublishedPvd {
     fn new(key: PvdKey, draft: Draft, interface: &Interface, target: &mut Target<'_>) -> Self {
         let view = Arc::new(Pvd {
             serial: target.serials.pvd(),
+            id: key.id(&interface.name),
             key,
             interface: interface.serial,
             ifindex: interface.ifindex,
-            id: key.id(&interface.name),
             family: draft.family,
             addresses: draft.addresses,
             used: join(&draft.elements),
@@ -218,6 +223,7 @@ impl PublishedPvd {
             revision: old.revision.saturating_add(u32::from(!elements.is_empty())),
             link_up,
             id: old.id.clone(),
+            key: old.key.clone(),
             ..**old
         });
         let old = std::mem::replace(&mut self.view, Arc::clone(&new));

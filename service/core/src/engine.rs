@@ -7,7 +7,7 @@ use crate::configuration::{AddressFamily, Preference};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
 use crate::facts::{DefaultRoute, Facts, Overflow};
-use crate::pvd::{Pvd, PvdKey, Serial};
+use crate::pvd::{Origin, Pvd, PvdKey, Serial};
 use crate::snapshot::{Defaults, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -233,21 +233,32 @@ impl Engine {
         best.map(|(.., pvd)| pvd)
     }
 
+    /// The provisioning domain that a default route is part of: its router's own, else an explicit one that the
+    /// router leads out of, else the one without a router.
     fn pvd_behind(&self, route: &DefaultRoute) -> Option<&Arc<Pvd>> {
         let published = self.published.get(&route.ifindex)?;
-        match (route.family, route.gateway) {
-            (AddressFamily::Ipv4, _) => published.pvd(&PvdKey::ImplicitIpv4),
-            (AddressFamily::Ipv6, Some(IpAddr::V6(gateway))) => published
-                .pvd(&PvdKey::ImplicitIpv6Router(gateway))
-                .or_else(|| published.pvd(&PvdKey::ImplicitIpv6)),
-            (AddressFamily::Ipv6, _) => published.pvd(&PvdKey::ImplicitIpv6),
-        }
+        let without_router = match route.family {
+            AddressFamily::Ipv4 => PvdKey::ImplicitIpv4,
+            AddressFamily::Ipv6 => PvdKey::ImplicitIpv6,
+        };
+        let own = match route.gateway {
+            Some(IpAddr::V6(gateway)) => published.pvd(&PvdKey::ImplicitIpv6Router(gateway)),
+            Some(IpAddr::V4(_)) | None => None,
+        };
+        let leads_out_of = |pvd: &&Arc<Pvd>| {
+            pvd.key.origin() == Origin::Explicit
+                && pvd.family.includes(route.family)
+                && route.gateway.is_none_or(|gateway| pvd.used.routers.contains(&gateway))
+        };
+        own.or_else(|| published.pvds().find(leads_out_of)).or_else(|| published.pvd(&without_router))
     }
 
     fn preference_of(&self, route: &DefaultRoute) -> Preference {
-        let Some(IpAddr::V6(gateway)) = route.gateway else { return Preference::Medium };
-        let router = self.facts.link(route.ifindex).and_then(|facts| facts.routers().get(&gateway));
-        router.and_then(|router| router.default_preference()).unwrap_or_default()
+        let (Some(IpAddr::V6(gateway)), Some(facts)) = (route.gateway, self.facts.link(route.ifindex)) else {
+            return Preference::Medium;
+        };
+        let speaks = facts.routers().iter().filter(|(advertiser, _)| advertiser.router == gateway);
+        speaks.filter_map(|(_, router)| router.default_preference()).max().unwrap_or_default()
     }
 
     fn derive_startup(&mut self, now: BootTime, changes: &mut Vec<Change>) {

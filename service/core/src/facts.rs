@@ -6,7 +6,7 @@ mod router;
 
 pub use discovery::{Discovery, PATIENCE};
 pub use link::{AddressFact, Carrier, LinkFacts};
-pub use router::RouterFacts;
+pub use router::{Advertiser, RouterFacts};
 
 use crate::BootTime;
 use crate::configuration::AddressFamily;

@@ -3,10 +3,11 @@
 use crate::BootTime;
 use crate::configuration::{AddressFamily, Configuration, Element};
 use crate::event::{Ifindex, LinkKind, LinkState};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// The number in an object path: unique among its kind in a boot, never reused. The paths are the draft's interface and
 /// provisioning domain identifiers (3.5.3, 3.5.7).
@@ -85,9 +86,12 @@ impl Family {
 }
 
 /// What makes a provisioning domain on a link the same one over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PvdKey {
+    /// An explicit provisioning domain, by its PvD ID (RFC 8801): one ID on two links is two of them.
+    #[serde(serialize_with = "serialize_id")]
+    Explicit(Arc<str>),
     /// The implicit IPv4 provisioning domain of a link.
     ImplicitIpv4,
     /// The implicit IPv6 provisioning domain of a router, by its link-local address (RFC 8801 3.2).
@@ -100,6 +104,7 @@ impl PvdKey {
     /// The Id that a provisioning domain born now on the link `name` gets.
     pub fn id(&self, name: &str) -> String {
         match self {
+            Self::Explicit(id) => id.to_string(),
             Self::ImplicitIpv4 => format!("implicit:{name}:ipv4"),
             Self::ImplicitIpv6Router(router) => format!("implicit:{name}:ipv6:{router}"),
             Self::ImplicitIpv6 => format!("implicit:{name}:ipv6"),
@@ -109,6 +114,7 @@ impl PvdKey {
     /// How the provisioning domain got its name.
     pub const fn origin(&self) -> Origin {
         match self {
+            Self::Explicit(_) => Origin::Explicit,
             Self::ImplicitIpv4 | Self::ImplicitIpv6Router(_) | Self::ImplicitIpv6 => Origin::Implicit,
         }
     }
@@ -195,6 +201,10 @@ impl Pvd {
     pub fn usable_addresses(&self) -> impl Iterator<Item = &PvdAddress> {
         self.addresses.iter().filter(|address| address.usable())
     }
+}
+
+fn serialize_id<S: Serializer>(id: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id)
 }
 
 impl fmt::Display for Serial {

@@ -153,7 +153,12 @@ impl<E: Clone> Subscriber<E> {
     }
 
     /// Takes in what a piece of work came to. Of work that is no longer wanted, nothing is said.
-    pub fn handle_outcome(&mut self, number: WorkNumber, outcome: Outcome<E>, unclaimed: BootTime) -> Output<E> {
+    pub fn handle_outcome(
+        &mut self,
+        number: WorkNumber,
+        outcome: Outcome<E>,
+        unclaimed: BootTime,
+    ) -> Output<E> {
         let mut output = Output::default();
         let Some((id, kind)) = self.works.find(number) else { return output };
         match outcome {

@@ -1,6 +1,7 @@
-//! The implicit IPv4 provisioning domain of a link (contract rules 2 and 4).
+//! IPv4 on a link: the lease, which joins an explicit provisioning domain that asks for it, and the implicit one
+//! (contract rules 2 and 4).
 
-use super::{Assembly, Draft};
+use super::{Assembly, Draft, explicit};
 use crate::configuration::{Element, Prefix, PrefixData};
 use crate::event::{Address, Lease, Route};
 use crate::facts::LinkFacts;
@@ -12,28 +13,36 @@ const PROTOCOL_DHCP: u8 = 16;
 
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
     let lease = facts.lease().filter(|lease| lease.address.is_ipv4());
-    let mut draft = Draft::new(Family::Ipv4);
+    let owner = lease.and_then(|_| explicit::lease_owner(facts));
+    let mut joined = owner.and_then(|key| assembly.pvds.get_mut(&key));
+    let mut implicit = Draft::new(Family::Ipv4);
     if let Some(lease) = lease {
+        let draft = joined.as_deref_mut().unwrap_or(&mut implicit);
         draft.elements.insert(Element::Dhcpv4, configuration_of(lease));
     }
     for fact in facts.addresses() {
         let address = &fact.address;
-        if let Some(element) = element_of(address, lease, by_hand) {
-            draft.add_address(address, element);
-            if lease.is_none_or(|lease| lease.address != address.key.address) {
-                draft.add_network(element, address);
-            }
+        let Some(element) = element_of(address, lease, by_hand) else { continue };
+        if lease.is_some_and(|lease| lease.address == address.key.address) {
+            joined.as_deref_mut().unwrap_or(&mut implicit).add_address(address, element);
+        } else {
+            implicit.add_address(address, element);
+            implicit.add_network(element, address);
         }
     }
-    if lease.is_none() && !draft.has_usable_address() {
+    let has_lease = lease.is_some() && joined.is_none();
+    if let Some(explicit) = joined {
+        explicit.family = Family::Dual;
+    }
+    if !has_lease && !implicit.has_usable_address() {
         return;
     }
     for route in facts.routes().filter(|route| route.destination.address.is_ipv4()) {
-        if let Some(element) = owner_of(route, &draft, by_hand, lease.is_some()) {
-            draft.add_route(element, route);
+        if let Some(element) = owner_of(route, &implicit, by_hand, lease.is_some()) {
+            implicit.add_route(element, route);
         }
     }
-    assembly.pvds.insert(PvdKey::ImplicitIpv4, draft);
+    assembly.pvds.insert(PvdKey::ImplicitIpv4, implicit);
 }
 
 fn element_of(address: &Address, lease: Option<&Lease>, by_hand: Element) -> Option<Element> {

@@ -5,28 +5,26 @@ use super::{Assembly, Draft};
 use crate::BootTime;
 use crate::configuration::Element;
 use crate::event::Address;
-use crate::facts::{AddressFact, LinkFacts, RouterFacts};
+use crate::facts::{AddressFact, Advertiser, LinkFacts, RouterFacts};
 use crate::pvd::{Family, PvdKey};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// rtm_protocol 9: a route that the kernel made from a Router Advertisement.
 const PROTOCOL_RA: u8 = 9;
 
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assembly: &mut Assembly) {
-    for (router, advertised) in facts.routers() {
+    for (advertiser, advertised) in facts.routers().iter().filter(|(advertiser, _)| advertiser.pvd.is_none())
+    {
         let mut draft = Draft::new(Family::Ipv6);
-        draft.elements.insert(Element::Ra, advertised.configuration(*router));
-        assembly.pvds.insert(PvdKey::ImplicitIpv6Router(*router), draft);
+        draft.elements.insert(Element::Ra, advertised.configuration(advertiser.router));
+        assembly.pvds.insert(advertiser.key(), draft);
     }
     for fact in facts.addresses().filter(|fact| is_global(&fact.address)) {
         match owners(facts, fact, now) {
-            Owners::Routers(routers) => {
-                for router in routers {
-                    let element =
-                        facts.routers().get(&router).map(|of| element_of(&fact.address, of, by_hand));
-                    let draft = assembly.pvds.get_mut(&PvdKey::ImplicitIpv6Router(router));
-                    if let (Some(element), Some(draft)) = (element, draft) {
-                        draft.add_address(&fact.address, element);
+            Owners::Advertisers(owners) => {
+                for (advertiser, advertised) in owners {
+                    if let Some(draft) = assembly.pvds.get_mut(&advertiser.key()) {
+                        draft.add_address(&fact.address, element_of(&fact.address, advertised, by_hand));
                     }
                 }
             }
@@ -44,23 +42,20 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
 }
 
 /// Who an address belongs to.
-enum Owners {
-    /// The provisioning domains of these routers.
-    Routers(Vec<Ipv6Addr>),
+enum Owners<'a> {
+    /// The provisioning domains that these feed.
+    Advertisers(Vec<(&'a Advertiser, &'a RouterFacts)>),
     /// The one that no router stands behind.
     NoRouter,
     /// Nobody before this moment: an advertisement may still explain it (rule 6).
     NotYet(BootTime),
 }
 
-fn owners(facts: &LinkFacts, fact: &AddressFact, now: BootTime) -> Owners {
+fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, now: BootTime) -> Owners<'a> {
     let address = fact.address.key.address;
-    let which = |wanted: &dyn Fn(&RouterFacts) -> bool| -> Vec<Ipv6Addr> {
-        facts.routers().iter().filter(|(_, router)| wanted(router)).map(|(router, _)| *router).collect()
-    };
-    let covering = which(&|router| router.covers(address));
+    let covering: Vec<_> = facts.routers().iter().filter(|(_, router)| router.covers(address)).collect();
     if !covering.is_empty() {
-        return Owners::Routers(covering);
+        return Owners::Advertisers(covering);
     }
     if fact.address.permanent && !fact.address.from_router_advertisement {
         return Owners::NoRouter;
@@ -69,8 +64,10 @@ fn owners(facts: &LinkFacts, fact: &AddressFact, now: BootTime) -> Owners {
     if !until.passed(now) {
         return Owners::NotYet(until);
     }
-    let managed = which(&RouterFacts::managed);
-    if managed.is_empty() { Owners::NoRouter } else { Owners::Routers(managed) }
+    // Rule 2: what DHCPv6 gave outside of every prefix may be any implicit one's that asked for it.
+    let managed = facts.routers().iter().filter(|(from, router)| from.pvd.is_none() && router.managed());
+    let managed: Vec<_> = managed.collect();
+    if managed.is_empty() { Owners::NoRouter } else { Owners::Advertisers(managed) }
 }
 
 /// The provisioning domain without a router exists by a usable address only; routes by hand belong to it.
@@ -85,7 +82,9 @@ fn finish_without_router(facts: &LinkFacts, by_hand: Element, assembly: &mut Ass
     }
     for route in facts.routes() {
         let advertised = match route.gateway {
-            Some(IpAddr::V6(gateway)) => facts.routers().contains_key(&gateway),
+            Some(IpAddr::V6(gateway)) => {
+                facts.routers().keys().any(|advertiser| advertiser.router == gateway)
+            }
             Some(IpAddr::V4(_)) | None => false,
         };
         // fe80::/64 is every link's own, and no configuration.

@@ -1,10 +1,11 @@
 //! The facts of one link.
 
-use super::{Discovery, Overflow, RouterFacts};
+use super::{Advertiser, Discovery, Overflow, RouterFacts};
 use crate::BootTime;
 use crate::event::{Address, AddressKey, Lease, LeaseClient, Link, LinkKind, LinkState, Route};
 use crate::limits;
 use crate::ra::RouterAdvertisement;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct LinkFacts {
     addresses: BTreeMap<AddressKey, AddressFact>,
     /// With whether the last dump has named them.
     routes: BTreeMap<Route, bool>,
-    routers: BTreeMap<Ipv6Addr, RouterFacts>,
+    routers: BTreeMap<Advertiser, RouterFacts>,
     leases: BTreeMap<LeaseClient, Lease>,
     noticed: BTreeSet<Overflow>,
 }
@@ -78,8 +79,8 @@ impl LinkFacts {
         self.routes.keys()
     }
 
-    /// The routers heard here and what they advertise, by link-local address.
-    pub const fn routers(&self) -> &BTreeMap<Ipv6Addr, RouterFacts> {
+    /// The routers heard here and what they advertise.
+    pub const fn routers(&self) -> &BTreeMap<Advertiser, RouterFacts> {
         &self.routers
     }
 
@@ -172,15 +173,16 @@ impl LinkFacts {
         advertisement: &RouterAdvertisement,
     ) -> Option<Overflow> {
         self.discovery.answer();
-        let mut facts = self.routers.remove(&router).filter(|facts| facts.alive(now)).unwrap_or_default();
-        let overflow = facts.update(now, advertisement);
+        let advertiser = Advertiser::of(router, advertisement);
+        let mut facts = self.routers.remove(&advertiser).filter(|facts| facts.alive(now)).unwrap_or_default();
+        let overflow = facts.update(now, &self.settle_ownership(now, &advertiser, advertisement));
         if !facts.alive(now) {
             return overflow;
         }
         if self.routers.len() >= limits::ROUTERS_PER_INTERFACE && !self.make_room(&facts) {
             return Some(Overflow::Routers);
         }
-        self.routers.insert(router, facts);
+        self.routers.insert(advertiser, facts);
         overflow
     }
 
@@ -277,8 +279,34 @@ impl LinkFacts {
         if !self.in_use(newcomer) {
             return false;
         }
-        let idle = self.routers.iter().find(|(_, router)| !self.in_use(router)).map(|(address, _)| *address);
-        idle.is_some_and(|address| self.routers.remove(&address).is_some())
+        let idle = self.routers.iter().find(|(_, router)| !self.in_use(router));
+        let idle = idle.map(|(advertiser, _)| advertiser.clone());
+        idle.is_some_and(|advertiser| self.routers.remove(&advertiser).is_some())
+    }
+
+    /// An object belongs to the provisioning domain of the advertisement that last carried it (RFC 8801 3.2), so
+    /// others lose it. So that nothing flaps, implicit ones take nothing from an explicit one that still holds it,
+    /// and share among themselves (contract, rule 3). What is left of the advertisement for its sender.
+    fn settle_ownership<'a>(
+        &mut self,
+        now: BootTime,
+        sender: &Advertiser,
+        advertisement: &'a RouterAdvertisement,
+    ) -> Cow<'a, RouterAdvertisement> {
+        let mut left = Cow::Borrowed(advertisement);
+        let others = self.routers.iter_mut().filter(|(other, _)| other.pvd != sender.pvd);
+        for (other, facts) in others {
+            let same_router = other.router == sender.router;
+            match (&sender.pvd, &other.pvd) {
+                (Some(_), _) => facts.cede(advertisement, same_router),
+                (None, Some(_)) => {
+                    facts.expire(now);
+                    facts.keep_from(left.to_mut(), same_router);
+                }
+                (None, None) => {}
+            }
+        }
+        left
     }
 
     /// Solicitations leave from a link-local address (RFC 4861 4.1).
@@ -290,7 +318,9 @@ impl LinkFacts {
     }
 
     fn in_use(&self, router: &RouterFacts) -> bool {
-        self.addresses().any(|fact| !fact.address.tentative && router.covers(fact.address.key.address))
+        let leased = !self.leases.is_empty() && router.option().is_some_and(|option| option.legacy);
+        leased
+            || self.addresses().any(|fact| !fact.address.tentative && router.covers(fact.address.key.address))
     }
 }
 

@@ -3,16 +3,43 @@
 use super::Overflow;
 use crate::BootTime;
 use crate::configuration::{
-    AddressFamily, Configuration, Preference, Prefix, PrefixData, RouteData, RouteKey,
+    AddressFamily, Configuration, EncryptedDns, Preference, Prefix, PrefixData, PvdFlags, RouteData, RouteKey,
 };
 use crate::limits;
-use crate::ra::{RouterAdvertisement, Timed};
+use crate::pvd::PvdKey;
+use crate::ra::{self, PvdOption, RouterAdvertisement, Timed};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
-/// What one router advertises, with deadlines.
+/// Who advertises: a router, in its own name or in that of an explicit provisioning domain. Several routers may
+/// speak for one, and one router for several (RFC 8801 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Advertiser {
+    /// The PvD ID of the option that the advertisements carry; `None` when they carry none.
+    pub pvd: Option<Arc<str>>,
+    /// The router's link-local address.
+    pub router: Ipv6Addr,
+}
+
+impl Advertiser {
+    /// Who sent `advertisement` from `router`.
+    pub fn of(router: Ipv6Addr, advertisement: &RouterAdvertisement) -> Self {
+        Self { pvd: advertisement.pvd.as_ref().map(|option| Arc::from(option.id.as_str())), router }
+    }
+
+    /// The provisioning domain that it feeds.
+    pub fn key(&self) -> PvdKey {
+        self.pvd
+            .as_ref()
+            .map_or(PvdKey::ImplicitIpv6Router(self.router), |id| PvdKey::Explicit(Arc::clone(id)))
+    }
+}
+
+/// What one advertiser advertises, with deadlines.
 #[derive(Clone, Debug, Default)]
 pub struct RouterFacts {
+    option: Option<PvdOption>,
     default_until: Option<BootTime>,
     preference: Preference,
     managed: bool,
@@ -22,6 +49,9 @@ pub struct RouterFacts {
     routes: BTreeMap<Prefix, RouteData>,
     dns_servers: Vec<(Ipv6Addr, BootTime)>,
     search_domains: Vec<(String, BootTime)>,
+    pref64: Vec<(Prefix, BootTime)>,
+    encrypted_dns: Vec<(EncryptedDns, BootTime)>,
+    captive_portal: Option<String>,
 }
 
 impl RouterFacts {
@@ -35,6 +65,10 @@ impl RouterFacts {
         self.managed = advertisement.managed;
         self.other = advertisement.other;
         self.mtu = advertisement.mtu.or(self.mtu);
+        self.option.clone_from(&advertisement.pvd);
+        if advertisement.captive_portal.is_some() {
+            self.captive_portal.clone_from(&advertisement.captive_portal);
+        }
         let complete = self.update_prefixes(now, advertisement)
             & self.update_routes(now, advertisement)
             & update_list(now, &mut self.dns_servers, &advertisement.dns_servers, limits::SERVERS_PER_PVD)
@@ -43,8 +77,41 @@ impl RouterFacts {
                 &mut self.search_domains,
                 &advertisement.search_domains,
                 limits::DOMAINS_PER_PVD,
-            );
+            )
+            & update_list(now, &mut self.pref64, &advertisement.pref64, ra::MAX_PREF64)
+            & update_list(now, &mut self.encrypted_dns, &advertisement.encrypted_dns, ra::MAX_ENCRYPTED_DNS);
         (!complete).then_some(Overflow::RouterOptions)
+    }
+
+    /// Gives up what `advertisement` carries, which belongs to the provisioning domain of its sender from now on:
+    /// prefixes and servers, and routes when it is the same router's.
+    pub fn cede(&mut self, advertisement: &RouterAdvertisement, same_router: bool) {
+        for option in &advertisement.prefixes {
+            self.prefixes.remove(&option.prefix);
+        }
+        self.dns_servers
+            .retain(|(held, _)| advertisement.dns_servers.iter().all(|option| option.value != *held));
+        if same_router {
+            for option in &advertisement.routes {
+                self.routes.remove(&option.destination);
+            }
+        }
+    }
+
+    /// Takes out of `advertisement` what is held here and does not move to an implicit provisioning domain.
+    pub fn keep_from(&self, advertisement: &mut RouterAdvertisement, same_router: bool) {
+        advertisement.prefixes.retain(|option| !self.prefixes.contains_key(&option.prefix));
+        advertisement
+            .dns_servers
+            .retain(|option| self.dns_servers.iter().all(|(held, _)| *held != option.value));
+        if same_router {
+            advertisement.routes.retain(|option| !self.routes.contains_key(&option.destination));
+        }
+    }
+
+    /// The PvD option of its latest advertisement.
+    pub const fn option(&self) -> Option<&PvdOption> {
+        self.option.as_ref()
     }
 
     /// Drops what has run out.
@@ -54,6 +121,8 @@ impl RouterFacts {
         self.routes.retain(|_, data| !data.valid_until.passed(now));
         self.dns_servers.retain(|(_, until)| !until.passed(now));
         self.search_domains.retain(|(_, until)| !until.passed(now));
+        self.pref64.retain(|(_, until)| !until.passed(now));
+        self.encrypted_dns.retain(|(_, until)| !until.passed(now));
     }
 
     /// Whether anything that it advertised still holds.
@@ -112,8 +181,24 @@ impl RouterFacts {
             routes,
             prefixes: self.prefixes.clone(),
             mtu: self.mtu,
+            captive_portal: self.captive_portal.clone(),
+            pref64: self.pref64.iter().map(|(prefix, _)| *prefix).collect(),
+            encrypted_dns: self.resolvers(),
+            pvd_option: self.option.as_ref().map(|option| PvdFlags {
+                sequence: option.sequence,
+                http: option.http,
+                legacy: option.legacy,
+                ra: option.ra,
+            }),
             ..Configuration::default()
         }
+    }
+
+    /// Its encrypted resolvers, best first (RFC 9463 3.1.9).
+    fn resolvers(&self) -> Vec<EncryptedDns> {
+        let mut resolvers: Vec<_> = self.encrypted_dns.iter().map(|(resolver, _)| resolver.clone()).collect();
+        resolvers.sort_by_key(|resolver| resolver.priority);
+        resolvers
     }
 
     fn deadlines(&self) -> impl Iterator<Item = BootTime> {
@@ -123,6 +208,8 @@ impl RouterFacts {
             .chain(self.routes.values().map(|data| data.valid_until))
             .chain(self.dns_servers.iter().map(|(_, until)| *until))
             .chain(self.search_domains.iter().map(|(_, until)| *until))
+            .chain(self.pref64.iter().map(|(_, until)| *until))
+            .chain(self.encrypted_dns.iter().map(|(_, until)| *until))
     }
 
     fn update_prefixes(&mut self, now: BootTime, advertisement: &RouterAdvertisement) -> bool {

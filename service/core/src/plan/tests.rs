@@ -29,7 +29,7 @@ fn pvd(serial: u64, interface: u64, family: Family, addresses: &[&str], servers:
     let key = if family == Family::Ipv4 { PvdKey::ImplicitIpv4 } else { PvdKey::ImplicitIpv6 };
     Pvd {
         serial: Serial(serial),
-        key,
+        key: key.clone(),
         interface: Serial(interface),
         ifindex: u32::try_from(interface).unwrap(),
         id: key.id(&format!("e{interface}")),

@@ -1,5 +1,5 @@
-//! Domain names as the DNS Search List option carries them: uncompressed labels, one name after another, zeros
-//! up to the end (RFC 8106 5.2, RFC 1035 3.1).
+//! Domain names as options carry them: uncompressed labels (RFC 1035 3.1), in the DNS Search List one name after
+//! another and zeros up to the end (RFC 8106 5.2).
 
 use crate::text;
 
@@ -18,13 +18,31 @@ pub(super) fn uncompressed(bytes: &[u8]) -> impl Iterator<Item = Option<String>>
         if matches!(rest, [] | [0, ..]) {
             return None;
         }
-        let (name, after) = split_name(rest);
+        let (name, after) = split_name(rest, escape_label);
         rest = after;
         Some(name)
     })
 }
 
-fn split_name(bytes: &[u8]) -> (Option<String>, &[u8]) {
+/// A PvD ID at the begin of `bytes`, and what comes after its root label. It is lower-cased, and everything but
+/// letters, digits, hyphens and underscores is escaped, so that no ID can be taken for something else.
+pub(super) fn pvd_id(bytes: &[u8]) -> Option<(String, &[u8])> {
+    match split_name(bytes, escape_id_label) {
+        (Some(id), after) if !id.is_empty() => Some((id, after)),
+        _ => None,
+    }
+}
+
+/// A host name at the begin of `bytes`, in text, which must take all of them.
+pub(super) fn whole(bytes: &[u8]) -> Option<String> {
+    match split_name(bytes, escape_label) {
+        (Some(name), []) if !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+/// The name at the begin of `bytes`, and what comes after it; nothing does when its end cannot be found.
+fn split_name(bytes: &[u8], escape: fn(&[u8]) -> String) -> (Option<String>, &[u8]) {
     let mut rest = bytes;
     let mut labels: Vec<String> = Vec::new();
     while let [length, after @ ..] = rest {
@@ -37,7 +55,7 @@ fn split_name(bytes: &[u8]) -> (Option<String>, &[u8]) {
             break;
         }
         let (label, after) = after.split_at(usize::from(*length));
-        labels.push(escape_label(label));
+        labels.push(escape(label));
         rest = after;
     }
     (None, &[])
@@ -48,9 +66,36 @@ fn escape_label(label: &[u8]) -> String {
     label.split(|byte| *byte == b'.').map(text::escape).collect::<Vec<_>>().join("\\046")
 }
 
+/// A label of a PvD ID as text.
+fn escape_id_label(label: &[u8]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let mut text = String::with_capacity(label.len());
+    for byte in label {
+        if plain(*byte) {
+            text.push(char::from(byte.to_ascii_lowercase()));
+        } else {
+            text.push_str(&format!("\\{byte:03}"));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
+
+    #[test]
+    fn a_pvd_id_can_look_like_nothing_else() {
+        assert_eq!(pvd_id(b"\x07Example\x03ORG\x00\x05"), Some(("example.org".to_owned(), &[5][..])));
+        assert_eq!(pvd_id(b"\x0dimplicit:eth0\x00").unwrap().0, "implicit\\058eth0");
+        assert_eq!(pvd_id(b"\x04a/.\n\x00").unwrap().0, "a\\047\\046\\010");
+        assert_eq!(pvd_id("\x02\u{fc}\x00".as_bytes()).unwrap().0, "\\195\\188");
+        assert_eq!(pvd_id(b"\x00"), None, "the root");
+        assert_eq!(pvd_id(b"\x03abc"), None, "no end");
+        assert_eq!(pvd_id(b"\x01a\xc0\x00"), None, "a pointer");
+    }
 
     fn names(bytes: &[u8]) -> Vec<Option<String>> {
         uncompressed(bytes).collect()

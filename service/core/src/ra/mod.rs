@@ -1,9 +1,11 @@
 //! Router Advertisements (RFC 4861 4.2): what a message says, decoded, with lifetimes as they were on the wire.
 
 mod domain_names;
+mod encrypted_dns;
 mod options;
+mod pvd_option;
 
-use crate::configuration::{Preference, Prefix};
+use crate::configuration::{EncryptedDns, Preference, Prefix};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -18,6 +20,11 @@ pub const MAX_ROUTES: usize = 64;
 pub const MAX_DNS_SERVERS: usize = 32;
 /// The most search domains that are taken from one message, over all its options.
 pub const MAX_SEARCH_DOMAINS: usize = 64;
+
+/// The most NAT64 prefixes that are taken from one message.
+pub const MAX_PREF64: usize = 8;
+/// The most encrypted resolvers that are taken from one message.
+pub const MAX_ENCRYPTED_DNS: usize = 16;
 
 /// Bytes before the first option: ICMPv6 header and the fixed part (RFC 4861 4.2).
 const HEADER_LENGTH: usize = 16;
@@ -45,6 +52,36 @@ pub struct RouterAdvertisement {
     pub dns_servers: Vec<Timed<Ipv6Addr>>,
     /// The names of the DNS Search List options (RFC 8106 5.2), in order, escaped, no final dot.
     pub search_domains: Vec<Timed<String>>,
+    /// The prefixes of the PREF64 options (RFC 8781), in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pref64: Vec<Timed<Prefix>>,
+    /// The URI of the Captive-Portal option (RFC 8910 2.3), escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captive_portal: Option<String>,
+    /// The resolvers of the Encrypted DNS options (RFC 9463 6), in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encrypted_dns: Vec<Timed<EncryptedDns>>,
+    /// The PvD option (RFC 8801 3.1). With it everything above is what hosts that know of it are told: the header
+    /// inside it instead of the outer one, and the options outside and inside together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pvd: Option<PvdOption>,
+}
+
+/// What a PvD option says besides the header and the options inside it (RFC 8801 3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PvdOption {
+    /// The PvD ID: a domain name in lower case, no final dot, odd bytes escaped.
+    pub id: String,
+    /// Flag H: additional information is to be had by HTTP.
+    pub http: bool,
+    /// Flag L: the DHCPv4 lease of the link belongs to it.
+    pub legacy: bool,
+    /// Flag R: it has a header of its own inside.
+    pub ra: bool,
+    /// How long to spread requests for additional information over, as the exponent of RFC 8801 4.1.
+    pub delay: u8,
+    /// Changes when the additional information does.
+    pub sequence: u16,
 }
 
 impl RouterAdvertisement {
@@ -61,26 +98,29 @@ impl RouterAdvertisement {
         let Some((header, body)) = icmp_message.split_first_chunk::<HEADER_LENGTH>() else {
             return Err(RaError::TooShort { length: icmp_message.len() });
         };
-        let [kind, code, _, _, _hop_limit, flags, lifetime_high, lifetime_low, ..] = *header;
+        let [kind, code, ..] = *header;
         if kind != ICMPV6_TYPE {
             return Err(RaError::Type { found: kind });
         }
         if code != 0 {
             return Err(RaError::Code { found: code });
         }
-        let router_lifetime = u16::from_be_bytes([lifetime_high, lifetime_low]);
-        let mut advertisement = Self {
-            router_lifetime,
-            preference: router_preference(router_lifetime, flags),
-            managed: flags & 0x80 != 0,
-            other: flags & 0x40 != 0,
-            ..Self::default()
-        };
+        let mut advertisement = Self::default();
+        advertisement.set_header(header);
         let mut dropped = Dropped::default();
         for option in options::split(body) {
-            options::take(&mut advertisement, option?, &mut dropped);
+            options::take_outer(&mut advertisement, option?, &mut dropped);
         }
         Ok((advertisement, dropped))
+    }
+
+    /// Takes over what the fixed part of a message says, that of the packet or that inside a PvD option.
+    fn set_header(&mut self, header: &[u8; HEADER_LENGTH]) {
+        let [_, _, _, _, _hop_limit, flags, lifetime_high, lifetime_low, ..] = *header;
+        self.router_lifetime = u16::from_be_bytes([lifetime_high, lifetime_low]);
+        self.preference = router_preference(self.router_lifetime, flags);
+        self.managed = flags & 0x80 != 0;
+        self.other = flags & 0x40 != 0;
     }
 }
 

@@ -1,10 +1,12 @@
 //! The options of a Router Advertisement that say something about provisioning, each by the rules of its RFC.
 
 use super::{
-    Dropped, MAX_DNS_SERVERS, MAX_PREFIXES, MAX_ROUTES, MAX_SEARCH_DOMAINS, PrefixInformation, RaError,
-    RouteInformation, RouterAdvertisement, Timed, domain_names,
+    Dropped, MAX_DNS_SERVERS, MAX_ENCRYPTED_DNS, MAX_PREF64, MAX_PREFIXES, MAX_ROUTES, MAX_SEARCH_DOMAINS,
+    PrefixInformation, RaError, RouteInformation, RouterAdvertisement, Timed, domain_names, encrypted_dns,
+    pvd_option,
 };
 use crate::configuration::{Preference, Prefix};
+use crate::text;
 use std::net::{IpAddr, Ipv6Addr};
 
 const PREFIX_INFORMATION: u8 = 3;
@@ -12,6 +14,10 @@ const MTU: u8 = 5;
 const ROUTE_INFORMATION: u8 = 24;
 const RECURSIVE_DNS_SERVER: u8 = 25;
 const DNS_SEARCH_LIST: u8 = 31;
+const CAPTIVE_PORTAL: u8 = 37;
+const PREF64: u8 = 38;
+const ENCRYPTED_DNS: u8 = 144;
+const PVD: u8 = 21;
 
 /// Option lengths are counted in units of this many bytes (RFC 4861 4.6).
 const UNIT: usize = 8;
@@ -22,7 +28,7 @@ const MINIMUM_MTU: u32 = 1280;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RaOption<'a> {
     kind: u8,
-    value: &'a [u8],
+    pub(super) value: &'a [u8],
 }
 
 impl RaOption<'_> {
@@ -73,7 +79,31 @@ pub(super) fn take(advertisement: &mut RouterAdvertisement, option: RaOption<'_>
         }
         RECURSIVE_DNS_SERVER => recursive_dns_servers(&mut advertisement.dns_servers, option, dropped),
         DNS_SEARCH_LIST => dns_search_list(&mut advertisement.search_domains, option, dropped),
+        CAPTIVE_PORTAL => match captive_portal(option) {
+            Some(uri) => advertisement.captive_portal = advertisement.captive_portal.take().or(Some(uri)),
+            None => dropped.malformed += 1,
+        },
+        PREF64 => keep(&mut advertisement.pref64, MAX_PREF64, pref64(option), dropped),
+        ENCRYPTED_DNS => {
+            let resolver = encrypted_dns::from_advertisement(option.value);
+            keep(&mut advertisement.encrypted_dns, MAX_ENCRYPTED_DNS, resolver, dropped);
+        }
         _ => {}
+    }
+}
+
+/// Puts what `option` of the message itself says into `advertisement`: also what a PvD option holds, of which the
+/// first one counts (RFC 8801 3.1). One inside another is skipped like an unknown option.
+pub(super) fn take_outer(
+    advertisement: &mut RouterAdvertisement,
+    option: RaOption<'_>,
+    dropped: &mut Dropped,
+) {
+    if option.kind != PVD {
+        take(advertisement, option, dropped);
+    } else if advertisement.pvd.is_some() || pvd_option::take(advertisement, option.value, dropped).is_none()
+    {
+        dropped.malformed += 1;
     }
 }
 
@@ -171,8 +201,34 @@ fn dns_search_list(domains: &mut Vec<Timed<String>>, option: RaOption<'_>, dropp
     }
 }
 
+/// RFC 8910 2.3: a URI, zeros up to the end.
+fn captive_portal(option: RaOption<'_>) -> Option<String> {
+    let uri = option.value.split(|byte| *byte == 0).next().filter(|uri| !uri.is_empty())?;
+    Some(text::escape(uri))
+}
+
+/// RFC 8781 4: a lifetime in units of eight seconds and the code of a prefix length, then 96 bits of the prefix.
+fn pref64(option: RaOption<'_>) -> Option<Timed<Prefix>> {
+    let value: &[u8; 14] = option.value.try_into().ok()?;
+    let (head, carried) = value.split_first_chunk::<2>()?;
+    let scaled = u16::from_be_bytes(*head);
+    let length = match scaled & 0b111 {
+        0 => 96,
+        1 => 64,
+        2 => 56,
+        3 => 48,
+        4 => 40,
+        5 => 32,
+        _ => return None,
+    };
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(carried).for_each(|(octet, byte)| *octet = *byte);
+    let prefix = Prefix::covering(IpAddr::V6(Ipv6Addr::from(octets)), length);
+    Some(Timed { value: prefix, lifetime: u32::from(scaled >> 3) * 8 })
+}
+
 /// Adds `value` to `list` unless it is malformed (`None`) or one too many.
-fn keep<T>(list: &mut Vec<T>, limit: usize, value: Option<T>, dropped: &mut Dropped) {
+pub(super) fn keep<T>(list: &mut Vec<T>, limit: usize, value: Option<T>, dropped: &mut Dropped) {
     match value {
         None => dropped.malformed += 1,
         Some(_) if list.len() >= limit => dropped.over_limit += 1,

@@ -42,9 +42,10 @@ impl Listing {
     pub fn count(&self) -> u32 {
         let count = match self.topic {
             Topic::Interfaces => self.snapshot.interface_count(),
-            Topic::Pvds(interface) => {
-                self.snapshot.interface(interface).map_or(0, |interface| self.snapshot.pvds_of(interface).count())
-            }
+            Topic::Pvds(interface) => self
+                .snapshot
+                .interface(interface)
+                .map_or(0, |interface| self.snapshot.pvds_of(interface).count()),
             Topic::Elements(pvd) => self.snapshot.pvd(pvd).map_or(0, |pvd| pvd.elements.len()),
             Topic::Addresses(pvd) => self.snapshot.pvd(pvd).map_or(0, |pvd| pvd.usable_addresses().count()),
         };

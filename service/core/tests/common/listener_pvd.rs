@@ -87,7 +87,7 @@ impl HeardPvd {
 
     fn check_worth_telling(&self, delta: &PvdDelta) {
         let (old, new) = (timeless(&delta.old), timeless(&delta.new));
-        let identity = |pvd: &Pvd| (pvd.serial, pvd.key, pvd.interface, pvd.ifindex, pvd.id.clone());
+        let identity = |pvd: &Pvd| (pvd.serial, pvd.key.clone(), pvd.interface, pvd.ifindex, pvd.id.clone());
         assert_eq!(identity(&old), identity(&new), "identity never changes");
         let values_differ = old.elements != new.elements;
         assert_eq!(values_differ, !delta.elements.is_empty(), "an element is news when a value in it is");

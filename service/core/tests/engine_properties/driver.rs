@@ -135,11 +135,11 @@ impl Shape {
             names: [interface.name.clone(), interface.display_name.clone()],
             kind: interface.kind,
             state: interface.state,
-            pvds: snapshot.pvds_of(interface).map(|pvd| (pvd.key, PvdShape::of(pvd, now))).collect(),
+            pvds: snapshot.pvds_of(interface).map(|pvd| (pvd.key.clone(), PvdShape::of(pvd, now))).collect(),
         };
         let default = |serial: Option<Serial>| {
             let pvd = snapshot.pvd(serial?)?;
-            Some((pvd.ifindex, pvd.key))
+            Some((pvd.ifindex, pvd.key.clone()))
         };
         Self {
             links: snapshot.interfaces().map(|interface| (interface.ifindex, link(interface))).collect(),
