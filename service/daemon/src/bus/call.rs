@@ -1,7 +1,7 @@
 //! One method call: its arguments checked, its reply built.
 
 use super::convert::Fields;
-use super::error::{BusError, Name};
+use super::error::{BusError, Name, shown};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl Options {
             } else {
                 format!("known here: {}", known.join(", "))
             };
-            let unknown = mif_core::text::escape(unknown.as_bytes());
+            let unknown = shown(unknown);
             return Err(BusError::invalid(format!("unknown option \"{unknown}\"; {right}")));
         }
         Ok(Self(given.into_iter().map(|(key, value)| (key, Variant::from(value))).collect()))

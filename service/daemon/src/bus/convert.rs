@@ -4,7 +4,9 @@ use super::error::BusError;
 use super::path;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
-use mif_core::configuration::{Configuration, Prefix, PrefixData, RouteData, RouteKey};
+use mif_core::configuration::{
+    Configuration, EncryptedDns, Prefix, PrefixData, PvdFlags, RouteData, RouteKey,
+};
 use mif_core::plan::{Answer, TranslationEnd};
 use mif_core::pvd::{Interface, Pvd, PvdAddress};
 use std::collections::BTreeMap;
@@ -118,8 +120,16 @@ pub fn configuration(configuration: &Configuration) -> Fields {
     put_list(&mut fields, "nis-servers", texts(&configuration.nis_servers));
     put(&mut fields, "nis-domain", configuration.nis_domain.clone());
     put(&mut fields, "captive-portal", configuration.captive_portal.clone());
+    put_list(&mut fields, "pref64", texts(&configuration.pref64));
+    put_list(&mut fields, "encrypted-dns", configuration.encrypted_dns.iter().map(encrypted_dns).collect());
     put(&mut fields, "server-identifier", configuration.server_identifier.clone());
     put(&mut fields, "lease-expires", configuration.lease_expires.map(deadline));
+    put(&mut fields, "pvd-option-sequence", configuration.pvd_option.map(|option| option.sequence));
+    put_list(
+        &mut fields,
+        "pvd-option-flags",
+        configuration.pvd_option.iter().flat_map(PvdFlags::words).collect::<Vec<&str>>(),
+    );
     fields
 }
 
@@ -184,6 +194,18 @@ fn prefix((prefix, data): (&Prefix, &PrefixData)) -> Fields {
         ("preferred-until", Variant::from(deadline(data.preferred_until))),
         ("valid-until", Variant::from(deadline(data.valid_until))),
     ])
+}
+
+fn encrypted_dns(resolver: &EncryptedDns) -> Fields {
+    let mut fields = BTreeMap::from([
+        ("name", Variant::from(resolver.name.clone())),
+        ("addresses", Variant::from(texts(&resolver.addresses))),
+        ("priority", Variant::from(resolver.priority)),
+        ("alpn", Variant::from(resolver.alpn.clone())),
+    ]);
+    put(&mut fields, "port", resolver.port);
+    put(&mut fields, "path", resolver.path.clone());
+    fields
 }
 
 fn put<T: Into<Variant<'static>>>(fields: &mut Fields, key: &'static str, value: Option<T>) {

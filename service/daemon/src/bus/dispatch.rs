@@ -2,7 +2,7 @@
 
 use super::call::{Call, Client};
 use super::clients::Known;
-use super::error::{BusError, Name};
+use super::error::{BusError, Name, shown};
 use super::path::{self, Node, Target};
 use super::{Bus, Introduction, introspect, properties};
 use mif_core::broadcast::ObjectId;
@@ -23,6 +23,24 @@ pub(super) type Answered = Result<Option<Message>, BusError>;
 
 impl Bus {
     pub(super) fn handle_message(&mut self, message: Message) {
+        if message.data().fds().is_empty() {
+            self.take_in(message);
+        } else {
+            self.refuse_descriptors(&message);
+            // Closing a socket that lingers would block this task.
+            tokio::task::spawn_blocking(move || drop(message));
+        }
+    }
+
+    /// The next call of those that waited for their client to be introduced. One at a time, so that the replies
+    /// to a client's many calls are sent in between and do not pile up to its limit.
+    pub(super) fn handle_ready(&mut self) {
+        if let Some(call) = self.ready.pop_front() {
+            self.handle_call(call);
+        }
+    }
+
+    fn take_in(&mut self, message: Message) {
         match message.message_type() {
             Type::MethodCall => self.handle_call(Call::new(message)),
             Type::Signal => self.handle_signal(&message),
@@ -31,7 +49,21 @@ impl Bus {
         }
     }
 
-    pub(super) fn handle_call(&mut self, call: Call) {
+    /// No method of this instance takes file descriptors.
+    fn refuse_descriptors(&mut self, message: &Message) {
+        if message.message_type() != Type::MethodCall {
+            return;
+        }
+        let call = Call::new(message.clone());
+        let refusal = if call.member() == "BindSocket" {
+            super::state_face::no_bind_socket()
+        } else {
+            BusError::invalid(format!("{} takes no file descriptors", call.member()))
+        };
+        self.answer(&call, Err(refusal));
+    }
+
+    fn handle_call(&mut self, call: Call) {
         let path = call.path();
         match path::parse(&path) {
             Target::Subscriber(sender, token) => self.call_subscriber(call, sender, token),
@@ -64,9 +96,7 @@ impl Bus {
         let Introduction { client, credentials } = introduction;
         match credentials {
             Ok(credentials) => {
-                for call in self.clients.introduce(&client, credentials) {
-                    self.handle_call(call);
-                }
+                self.ready.extend(self.clients.introduce(&client, credentials));
             }
             Err(error) => {
                 tracing::debug!(%client, %error, "the bus does not tell who a client is");
@@ -241,6 +271,7 @@ pub(super) fn call_peer(call: &Call, member: &str) -> Answered {
 }
 
 pub(super) fn unknown_object(path: &str) -> BusError {
+    let path = shown(path);
     BusError::new(Name::UnknownObject, format!("there is no object {path} (any more)"))
 }
 
@@ -249,11 +280,11 @@ pub(super) fn unknown_method(interface: &str, member: &str) -> BusError {
 }
 
 pub(super) fn unknown_interface(interface: &str) -> BusError {
-    let interface = mif_core::text::escape(interface.as_bytes());
+    let interface = shown(interface);
     BusError::new(Name::UnknownInterface, format!("this object has no interface {interface}"))
 }
 
-fn unknown_property(interface: &str, property: &str) -> BusError {
-    let property = mif_core::text::escape(property.as_bytes());
+pub(super) fn unknown_property(interface: &str, property: &str) -> BusError {
+    let property = shown(property);
     BusError::new(Name::UnknownProperty, format!("{interface} has no property {property}"))
 }

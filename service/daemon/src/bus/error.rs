@@ -167,3 +167,22 @@ impl From<Exceeded> for BusError {
         Self::new(Name::LimitsExceeded, exceeded.to_string())
     }
 }
+
+/// Text from a caller as messages show it: escaped, and no more of it than a person reads.
+pub fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let (start, rest) = text.char_indices().nth(LONGEST).map_or((text, ""), |(at, _)| (&text[..at], "..."));
+    format!("{}{rest}", mif_core::text::escape(start.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(shown("eth1\n"), "eth1\\010");
+        assert_eq!(shown(&"\u{e4}".repeat(80)), "\u{e4}".repeat(80));
+        assert_eq!(shown(&"\u{e4}".repeat(81)), format!("{}...", "\u{e4}".repeat(80)));
+    }
+}

@@ -3,9 +3,9 @@
 
 use super::call::Call;
 use super::dispatch::{
-    Answered, INTROSPECTABLE, PEER, PROPERTIES, call_peer, unknown_interface, unknown_method, unknown_object,
+    Answered, INTROSPECTABLE, PEER, PROPERTIES, call_peer, unknown_interface, unknown_method, unknown_object, unknown_property,
 };
-use super::error::{BusError, Name};
+use super::error::{BusError, Name, shown};
 use super::properties::{REQUESTS_PER_SUBSCRIBER, SUBSCRIBER};
 use super::requests::{self, Origin, Waiting};
 use super::state_face::{GivenOptions, configuration_value, options};
@@ -84,7 +84,14 @@ impl Bus {
         for number in self.works.of_client(client) {
             self.end_work(number);
         }
-        self.closing.retain(|_, address| &*address.client != client);
+        let outbox = &mut self.outbox;
+        self.closing.retain(|key, address| {
+            let stays = &*address.client != client;
+            if !stays {
+                outbox.forget(*key);
+            }
+            stays
+        });
     }
 
     fn try_create_subscriber(
@@ -103,10 +110,9 @@ impl Bus {
             ));
         }
         self.usage.acquire(Held::Subscriber, &client, uid)?;
-        self.next_subscriber += 1;
-        let key = SubscriberKey(self.next_subscriber);
         let path = path::subscriber(&client, &token);
         let reply = call.reply(&(&path,))?;
+        let key = self.lane_of(&path);
         let machine = Subscriber::new(Reasons {
             pvd_gone: BusError::new(Name::PvdGone, "the provisioning domain is gone"),
             not_claimed: BusError::new(Name::NotClaimed, "the connected socket was not taken in 30 s"),
@@ -114,6 +120,17 @@ impl Bus {
         self.clients.add_subscriber(&client, token.clone(), key);
         self.subscribers.insert(key, Entry { machine, address: Address { client, path }, uid, token });
         Ok((key, reply))
+    }
+
+    /// A lane for a new subscriber: behind what a closed one of the same path still has to be sent (O1), else new.
+    fn lane_of(&mut self, path: &zbus::ObjectPath<'_>) -> SubscriberKey {
+        let closing = self.closing.iter().find(|(_, address)| address.path == *path).map(|(key, _)| *key);
+        if let Some(key) = closing {
+            self.closing.remove(&key);
+            return key;
+        }
+        self.next_subscriber += 1;
+        SubscriberKey(self.next_subscriber)
     }
 
     fn serve(&mut self, key: SubscriberKey, call: &Call) -> Answered {
@@ -130,6 +147,14 @@ impl Bus {
             Some(PROPERTIES) | None if member == "GetAll" => {
                 let (_,): (String,) = call.arguments("s")?;
                 call.reply(&(super::call::nothing(),))
+            }
+            Some(PROPERTIES) | None if member == "Get" => {
+                let (interface, property): (String, String) = call.arguments("ss")?;
+                Err(unknown_property(&interface, &property))
+            }
+            Some(PROPERTIES) | None if member == "Set" => {
+                let (interface, property, _): (String, String, zbus::OwnedVariant) = call.arguments("ssv")?;
+                Err(unknown_property(&interface, &property))
             }
             Some(interface @ (INTROSPECTABLE | PEER | PROPERTIES)) => Err(unknown_method(interface, &member)),
             Some(interface) => Err(unknown_interface(interface)),
@@ -400,9 +425,8 @@ fn check_token(token: &str) -> Result<(), BusError> {
     if (1..=64).contains(&token.len()) && token.bytes().all(good) {
         return Ok(());
     }
-    let shown: String = token.chars().take(80).collect();
-    let shown = mif_core::text::escape(shown.as_bytes());
-    Err(BusError::invalid(format!("token \"{shown}\" is not 1 to 64 letters, digits and underscores (ASCII)")))
+    let token = shown(token);
+    Err(BusError::invalid(format!("token \"{token}\" is not 1 to 64 letters, digits and underscores (ASCII)")))
 }
 
 fn is_standard_method(member: &str) -> bool {
@@ -412,6 +436,7 @@ fn is_standard_method(member: &str) -> bool {
 fn interface_argument(call: &Call) -> Result<Serial, BusError> {
     let (path,): (OwnedObjectPath,) = call.arguments("o")?;
     path::parse_interface(path.as_str()).ok_or_else(|| {
+        let path = shown(&path);
         BusError::new(Name::NoSuchInterface, format!("{path} is not the path of an interface of this service"))
     })
 }
@@ -426,6 +451,7 @@ fn pvd_serial(path: &OwnedObjectPath) -> Result<Serial, BusError> {
 }
 
 fn not_a_pvd(path: &str) -> BusError {
+    let path = shown(path);
     BusError::new(
         Name::NoSuchPvd,
         format!("{path} is not the path of a provisioning domain of this service"),

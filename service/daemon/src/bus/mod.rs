@@ -35,7 +35,7 @@ use mif_core::snapshot::Snapshot;
 use mif_core::subscription::Subscriber;
 use mif_core::usage::Usage;
 use mif_core::{BootTime, announcement::Announcement};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -89,6 +89,8 @@ pub struct Bus {
     usage: Usage<Client>,
     translator: Arc<Translator>,
     managed_objects: Option<Vec<u8>>,
+    /// Calls that waited for their client to be introduced, in order; they go before anything read later.
+    ready: VecDeque<Call>,
     direct: Vec<Message>,
     progress: mpsc::Sender<Progress>,
     introductions: mpsc::Sender<Introduction>,
@@ -117,6 +119,8 @@ struct Introduction {
 /// Something to act on.
 enum Input {
     Message(Option<zbus::Result<Message>>),
+    /// A call that waited.
+    Ready,
     Batch(Option<Batch>),
     Progress(Progress),
     Introduction(Introduction),
@@ -163,6 +167,7 @@ impl Bus {
             usage: Usage::default(),
             translator: Arc::new(Translator::default()),
             managed_objects: None,
+            ready: VecDeque::new(),
             direct: Vec::new(),
             progress,
             introductions,
@@ -186,6 +191,7 @@ impl Bus {
                 Input::Message(Some(Ok(message))) => self.handle_message(message),
                 Input::Message(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
                 Input::Message(None) => return Err(LeftBus::Connection(None)),
+                Input::Ready => self.handle_ready(),
                 Input::Batch(Some(batch)) => self.handle_batch(clock::now(), batch),
                 Input::Batch(None) => return Err(LeftBus::Engine),
                 Input::Progress(progress) => self.handle_progress(clock::now(), progress),
@@ -203,8 +209,12 @@ impl Bus {
         inputs: &mut Inputs,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
-        let idle = self.outbox.is_empty();
+        let (idle, waiting) = (self.outbox.is_empty(), !self.ready.is_empty());
         let deadline = self.next_timeout();
+        // A sleep made anew each time has no chance while something else is always at hand.
+        if deadline.is_some_and(|deadline| deadline.passed(clock::now())) {
+            return Input::Timeout;
+        }
         let timeout = async {
             match deadline {
                 Some(deadline) => wait_until(deadline).await,
@@ -217,7 +227,8 @@ impl Bus {
             batch = inputs.batches.recv() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
             Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
-            message = inputs.messages.next() => Input::Message(message),
+            message = inputs.messages.next(), if !waiting => Input::Message(message),
+            () = std::future::ready(()), if waiting => Input::Ready,
             () = timeout => Input::Timeout,
             () = std::future::ready(()), if !idle => Input::Nothing,
         }

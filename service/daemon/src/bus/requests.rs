@@ -2,7 +2,7 @@
 
 use super::authority::Credentials;
 use super::call::{Call, Client};
-use super::error::{BusError, Name};
+use super::error::{BusError, Name, shown};
 use super::message_face::Begun;
 use super::properties::UNCLAIMED_TIMEOUT_MS;
 use super::state_face::{GivenOptions, options, parse_address};
@@ -310,6 +310,6 @@ fn details_of(connection: &Connection) -> ConnectionDetails {
 }
 
 fn bad_word(option: &str, given: &str, known: &[&str]) -> BusError {
-    let given = mif_core::text::escape(given.as_bytes());
+    let given = shown(given);
     BusError::invalid(format!("option \"{option}\": \"{given}\" is none of {}", known.join(", ")))
 }

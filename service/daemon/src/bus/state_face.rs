@@ -4,7 +4,7 @@ use super::Bus;
 use super::call::{Call, Options};
 use super::convert::{self, Fields, IDENTIFIERS};
 use super::dispatch::{Answered, unknown_method};
-use super::error::{BusError, Name};
+use super::error::{BusError, Name, shown};
 use super::path;
 use super::properties;
 use super::requests::{self, Waiting};
@@ -70,10 +70,7 @@ impl Bus {
                     Err(error) => Err(error),
                 }
             }
-            "BindSocket" => Err(BusError::new(
-                Name::NotSupported,
-                "this instance cannot bind sockets of callers (Features lacks bind-socket); use ConnectToAddress",
-            )),
+            "BindSocket" => Err(no_bind_socket()),
             "GetConfigurationData" => self.get_configuration_data(&call, serial),
             "GetAllConfigurationData" => self.get_all_configuration_data(&call, serial),
             _ => Err(unknown_method(properties::PVD, member)),
@@ -92,8 +89,7 @@ impl Bus {
             "GetInterfaceByName" => {
                 let (name,): (String,) = call.arguments("s")?;
                 let found = self.snapshot.interface_by_name(&name);
-                let shown = mif_core::text::escape(name.as_bytes());
-                let found = found.ok_or_else(|| no_interface(&format!("named \"{shown}\"")))?;
+                let found = found.ok_or_else(|| no_interface(&format!("named \"{}\"", shown(&name))))?;
                 call.reply(&(path::interface(found.serial),))
             }
             "GetProvisioningDomainsById" => {
@@ -136,9 +132,9 @@ pub(super) fn configuration_value(
     identifier: &str,
 ) -> Result<Variant<'static>, BusError> {
     if !IDENTIFIERS.contains(&identifier) {
-        let shown = mif_core::text::escape(identifier.as_bytes());
+        let identifier = shown(identifier);
         let known = IDENTIFIERS.join(", ");
-        return Err(BusError::invalid(format!("unknown identifier \"{shown}\"; known are {known}")));
+        return Err(BusError::invalid(format!("unknown identifier \"{identifier}\"; known are {known}")));
     }
     let given = configuration_of(pvd, element)?.map(convert::configuration);
     given.and_then(|mut fields| fields.remove(identifier)).ok_or_else(|| {
@@ -153,8 +149,8 @@ fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Config
     }
     let known = Element::from_word(element).ok_or_else(|| {
         let words: Vec<&str> = Element::ALL.iter().map(|element| element.word()).collect();
-        let shown = mif_core::text::escape(element.as_bytes());
-        BusError::invalid(format!("unknown element \"{shown}\"; known are any, {}", words.join(", ")))
+        let element = shown(element);
+        BusError::invalid(format!("unknown element \"{element}\"; known are any, {}", words.join(", ")))
     })?;
     Ok(pvd.elements.get(&known))
 }
@@ -162,15 +158,22 @@ fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Config
 /// An address argument: text without a zone.
 pub(super) fn parse_address(what: &str, text: &str) -> Result<IpAddr, BusError> {
     text.parse().map_err(|_| {
-        let shown = mif_core::text::escape(text.as_bytes());
         let zone = if text.contains('%') { " without a zone (the provisioning domain fixes the interface)" } else { "" };
-        BusError::invalid(format!("{what} \"{shown}\" is not an IPv4 or IPv6 address{zone}"))
+        let text = shown(text);
+        BusError::invalid(format!("{what} \"{text}\" is not an IPv4 or IPv6 address{zone}"))
     })
 }
 
 /// The options of a request, checked against what its method knows.
 pub(super) fn options(given: GivenOptions, known: &[&str]) -> Result<Options, BusError> {
     Options::new(given, known)
+}
+
+pub(super) fn no_bind_socket() -> BusError {
+    BusError::new(
+        Name::NotSupported,
+        "this instance cannot bind sockets of callers (Features lacks bind-socket); use ConnectToAddress",
+    )
 }
 
 fn paths<'a>(pvds: impl Iterator<Item = &'a Arc<Pvd>>) -> Vec<ObjectPath<'static>> {
