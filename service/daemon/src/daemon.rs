@@ -235,7 +235,7 @@ async fn take_name(connection: &Connection) -> Result<(), DaemonError> {
 fn constants() -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: vec!["connect"], namespace })
+    Ok(Constants { features: vec!["connect", "explicit-pvd"], namespace })
 }
 
 const fn system(what: &'static str, source: io::Error) -> DaemonError {
