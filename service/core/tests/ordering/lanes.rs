@@ -101,6 +101,7 @@ impl Lanes {
                 self.outbox.forget(lane);
                 self.lanes.remove(&lane);
                 self.waits.remove(&lane);
+                self.run = self.run.filter(|(of, _)| *of != lane);
                 assert!(!self.outbox.has_for(lane) && self.outbox.unanswered(lane) == 0);
             }
             Operation::Send(count) => {
