@@ -48,8 +48,10 @@ pub async fn run(
         .await;
     if output.is_json() {
         output.json(&Report::new(&request.name, &answered))?;
+    } else if let Some(error) = wrong_everywhere(&answered) {
+        return Err(error.clone().into());
     } else {
-        let text = render(&answered, output.paint());
+        let text = render(&request.name, &answered, output.paint());
         output.text(&text)?;
     }
     if answered.iter().any(|one| one.result.is_ok()) {
@@ -98,8 +100,17 @@ fn options(request: &TranslateArguments) -> TranslateOptions {
     TranslateOptions { family, timeout: request.timeout, systems: Vec::new() }
 }
 
+/// What is wrong with the question itself: every PvD says the same, which is said once.
+fn wrong_everywhere<'a>(answered: &'a [Answered<'_>]) -> Option<&'a mif::Error> {
+    let mut errors = answered.iter().map(|one| {
+        one.result.as_ref().err().filter(|error| error.kind() == Some(mif::ErrorKind::InvalidArgs))
+    });
+    let first = errors.next()??;
+    errors.all(|error| error.is_some_and(|error| error.to_string() == first.to_string())).then_some(first)
+}
+
 /// The answers as text: a paragraph for each PvD.
-fn render(answered: &[Answered<'_>], paint: Paint) -> String {
+fn render(name: &str, answered: &[Answered<'_>], paint: Paint) -> String {
     let mut text = String::new();
     for one in answered {
         let on = if one.pvd.id.starts_with("implicit:") {
@@ -109,20 +120,21 @@ fn render(answered: &[Answered<'_>], paint: Paint) -> String {
         };
         line(&mut text, &format!("{}{on}", paint.paint(Style::Name, &one.pvd.id)));
         match &one.result {
-            Ok(translation) => translated(&mut text, translation, paint),
+            Ok(translation) => translated(&mut text, name, translation, paint),
             Err(error) => line(&mut text, &format!("  {}", paint.paint(Style::Bad, &error.to_string()))),
         }
     }
     text
 }
 
-fn translated(text: &mut String, translation: &Translation, paint: Paint) {
+fn translated(text: &mut String, asked: &str, translation: &Translation, paint: Paint) {
     let shown: Vec<String> = translation.answers.iter().map(|it| it.address.to_string()).collect();
     let width = shown.iter().map(String::len).max().unwrap_or_default();
     for (answer, address) in translation.answers.iter().zip(&shown) {
         line(text, &format!("  {address:width$}  {}", paint.paint(Style::Faint, &notes(answer))));
     }
-    if let Some(name) = &translation.canonical_name {
+    let asked = asked.strip_suffix('.').unwrap_or(asked);
+    if let Some(name) = translation.canonical_name.as_ref().filter(|name| !name.eq_ignore_ascii_case(asked)) {
         line(text, &format!("  {}", paint.paint(Style::Faint, &format!("(canonical name {name})"))));
     }
     if translation.truncated {
@@ -256,7 +268,7 @@ mod tests {
     #[test]
     fn each_pvd_has_its_paragraph() {
         let state = samples::two_isps();
-        let text = render(&answered(&state), Paint::PLAIN);
+        let text = render("www", &answered(&state), Paint::PLAIN);
         let expected = "\
 implicit:eth0:ipv4
   198.51.100.7  dns, from 192.0.2.53 by udp, for 5 min
@@ -266,6 +278,28 @@ isp.example on wlan0
   the provisioning domain has no DNS server
 ";
         assert_eq!(text, expected, "\n{text}");
+    }
+
+    #[test]
+    fn a_canonical_name_that_is_the_name_is_no_news() {
+        let state = samples::two_isps();
+        for name in ["web.example", "Web.Example."] {
+            let text = render(name, &answered(&state), Paint::PLAIN);
+            assert!(!text.contains("canonical"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_question_is_told_once() {
+        let state = samples::two_isps();
+        let mut answered = answered(&state);
+        assert!(wrong_everywhere(&answered).is_none());
+        for one in &mut answered {
+            one.result = Err(mif::Error::from_name("org.freedesktop.DBus.Error.InvalidArgs", "no such name"));
+        }
+        assert_eq!(wrong_everywhere(&answered).map(ToString::to_string).as_deref(), Some("no such name"));
+        answered[1].result = Err(mif::Error::from_name("org.ietf.Mif1.Error.PvdGone", ""));
+        assert!(wrong_everywhere(&answered).is_none());
     }
 
     #[test]

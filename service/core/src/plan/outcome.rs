@@ -136,10 +136,25 @@ impl fmt::Display for TranslationFailure {
             Self::NameNotFound(name) => write!(out, "{name} does not exist in this provisioning domain"),
             Self::NoAddress(name) => write!(out, "{name} exists but has no address of the family asked for"),
             Self::ServerFailure(name, Some(rcode)) => {
-                write!(out, "no DNS server could answer for {name}: the response code was {rcode}")
+                write!(out, "no DNS server could answer for {name}: the response code was {}", Rcode(*rcode))
             }
             Self::ServerFailure(name, None) => write!(out, "no DNS server could be asked for {name}"),
             Self::TimedOut(name) => write!(out, "no DNS server answered for {name} in time"),
+        }
+    }
+}
+
+/// A response code with its name in RFC 6895 2.3, for those that are common.
+struct Rcode(u16);
+
+impl fmt::Display for Rcode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => write!(out, "1 (FormErr)"),
+            2 => write!(out, "2 (ServFail)"),
+            4 => write!(out, "4 (NotImp)"),
+            5 => write!(out, "5 (Refused)"),
+            other => write!(out, "{other}"),
         }
     }
 }
