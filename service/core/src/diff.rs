@@ -66,6 +66,8 @@ pub struct Target<'a> {
     pub changes: &'a mut Vec<Change>,
     /// Where new objects get their numbers.
     pub serials: &'a mut Serials,
+    /// Set when deadlines moved without anybody being told: the state is another one all the same.
+    pub refreshed: &'a mut bool,
 }
 
 impl Target<'_> {
@@ -228,6 +230,7 @@ impl PublishedPvd {
         });
         let old = std::mem::replace(&mut self.view, Arc::clone(&new));
         target.snapshot.put_pvd(Arc::clone(&new));
+        *target.refreshed = true;
         let addresses = self.address_changes(&old);
         // Deadlines that only moved later are no news to anybody; readers see them in the snapshot.
         if !addresses.is_empty() || !elements.is_empty() || !same_but_deadlines(&old, &new) {

@@ -49,10 +49,19 @@ pub struct Batch {
     pub snapshot: Snapshot,
     /// What became different, in the order to tell it.
     pub changes: Vec<Change>,
+    /// Deadlines moved, which nobody is told of.
+    pub refreshed: bool,
     /// What is to be done.
     pub commands: Vec<Command>,
     /// What was left out.
     pub notices: Vec<Notice>,
+}
+
+impl Batch {
+    /// Whether the state is another one than before.
+    pub fn is_news(&self) -> bool {
+        self.refreshed || !self.changes.is_empty()
+    }
 }
 
 /// Facts, what is published of them, and the clock-driven rest.
@@ -162,7 +171,7 @@ impl Engine {
         let grace = self.settings.grace;
         let Some(facts) = self.facts.expire(ifindex, now, grace) else {
             self.timers.clear(ifindex);
-            self.unpublish(ifindex, &mut batch.changes);
+            self.unpublish(ifindex, batch);
             return;
         };
         if facts.solicit(now) {
@@ -174,21 +183,29 @@ impl Engine {
         let (link, birth) = (facts.link().cloned(), facts.birth());
         // Gone and back with the same number since the last batch: that is another interface.
         if self.published.get(&ifindex).is_some_and(|former| former.birth() != birth) {
-            self.unpublish(ifindex, &mut batch.changes);
+            self.unpublish(ifindex, batch);
         }
         // Other sources may be ahead of the kernel's own word of a link.
         let Some(link) = link else { return };
-        let mut target =
-            Target { snapshot: &mut self.snapshot, changes: &mut batch.changes, serials: &mut self.serials };
+        let mut target = Target {
+            snapshot: &mut self.snapshot,
+            changes: &mut batch.changes,
+            serials: &mut self.serials,
+            refreshed: &mut batch.refreshed,
+        };
         let published = self.published.entry(ifindex);
         let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
         published.update(&link, assembly.pvds, &mut target);
     }
 
-    fn unpublish(&mut self, ifindex: Ifindex, changes: &mut Vec<Change>) {
+    fn unpublish(&mut self, ifindex: Ifindex, batch: &mut Batch) {
         let Some(published) = self.published.remove(&ifindex) else { return };
-        let (snapshot, serials) = (&mut self.snapshot, &mut self.serials);
-        published.disappear(&mut Target { snapshot, changes, serials });
+        published.disappear(&mut Target {
+            snapshot: &mut self.snapshot,
+            changes: &mut batch.changes,
+            serials: &mut self.serials,
+            refreshed: &mut batch.refreshed,
+        });
     }
 
     fn derive_defaults(&mut self, changes: &mut Vec<Change>) {
@@ -286,7 +303,6 @@ const fn ifindex_of(event: &Event) -> Option<Ifindex> {
         Event::AddressGone { key } => Some(key.ifindex),
         Event::Route(route) | Event::RouteGone { route } => Some(route.ifindex),
         Event::LinkGone { ifindex }
-        | Event::Solicited { ifindex }
         | Event::RouterAdvertisement { ifindex, .. }
         | Event::Lease { ifindex, .. }
         | Event::LeaseGone { ifindex, .. } => Some(*ifindex),

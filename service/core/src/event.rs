@@ -39,11 +39,6 @@ pub enum Event {
         /// Which.
         route: Route,
     },
-    /// A Router Solicitation has left on this link.
-    Solicited {
-        /// Where.
-        ifindex: Ifindex,
-    },
     /// A valid Router Advertisement came in (all checks of RFC 4861 6.1.2 done).
     RouterAdvertisement {
         /// The receiving link.

@@ -144,7 +144,6 @@ impl Facts {
             Event::AddressGone { key } => self.change(key.ifindex, |facts| facts.remove_address(&key)),
             Event::Route(route) => self.put_route(route),
             Event::RouteGone { route } => self.remove_route(&route),
-            Event::Solicited { .. } => Effect::NONE,
             Event::RouterAdvertisement { ifindex, router, advertisement } => {
                 self.with_link(ifindex, |facts| facts.put_router(now, router, &advertisement))
             }

@@ -151,6 +151,9 @@ impl Driver {
                 continue;
             }
             let batch = self.commit();
+            if !batch.is_news() {
+                continue;
+            }
             if batches.send(batch).await.is_err() {
                 return;
             }

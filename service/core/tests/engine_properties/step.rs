@@ -84,7 +84,6 @@ fn event(longest: u32) -> impl Strategy<Value = Event> {
         3 => advertised(longest),
         1 => leased(longest),
         1 => ifindex().prop_map(|ifindex| Event::LeaseGone { ifindex, client: LeaseClient::Dhcpcd }),
-        1 => ifindex().prop_map(|ifindex| Event::Solicited { ifindex }),
     ]
 }
 

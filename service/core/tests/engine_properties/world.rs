@@ -136,7 +136,7 @@ impl World {
                 self.place(ifindex).lease = Some(*lease).filter(|lease| !lease.expires.passed(now));
             }
             Event::LeaseGone { ifindex, .. } => self.place(ifindex).lease = None,
-            Event::Solicited { .. } | Event::ResyncBegin | Event::ResyncEnd => {}
+            Event::ResyncBegin | Event::ResyncEnd => {}
         }
     }
 

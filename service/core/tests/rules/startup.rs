@@ -104,7 +104,6 @@ fn with_nothing_up_it_is_over_at_once() {
 fn three_solicitations_and_no_more() {
     let mut host = host();
     for _ in 0..60 {
-        host.see([Event::Solicited { ifindex: ETH0 }]);
         host.wait(1);
     }
     assert_eq!(host.commands(), [Command::Solicit { ifindex: ETH0 }; 3]);

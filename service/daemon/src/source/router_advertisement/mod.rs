@@ -28,8 +28,7 @@ pub struct Solicitor {
 }
 
 impl Solicitor {
-    /// Has a Router Solicitation sent on the link. [`Event::Solicited`] tells when it has left; nothing does when
-    /// it could not (a link without a usable link-local address, or gone). Never waits.
+    /// Has a Router Solicitation sent on the link, if it can be (the link may be gone). Never waits.
     pub fn solicit(&self, ifindex: Ifindex) {
         if self.wanted.try_send(ifindex).is_err() {
             tracing::debug!(ifindex, "no room for another Router Solicitation");
@@ -74,7 +73,10 @@ impl Listener {
         loop {
             let event = tokio::select! {
                 packet = self.socket.receive(&mut buffer) => self.read(packet, &buffer).await,
-                Some(ifindex) = self.wanted.recv() => self.solicit(ifindex),
+                Some(ifindex) = self.wanted.recv() => {
+                    self.solicit(ifindex);
+                    None
+                }
             };
             if let Some(event) = event {
                 let observation = Observation { at: clock::now(), event };
@@ -94,13 +96,9 @@ impl Listener {
         }
     }
 
-    fn solicit(&self, ifindex: Ifindex) -> Option<Event> {
-        match self.socket.solicit(ifindex) {
-            Ok(()) => Some(Event::Solicited { ifindex }),
-            Err(error) => {
-                tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
-                None
-            }
+    fn solicit(&self, ifindex: Ifindex) {
+        if let Err(error) = self.socket.solicit(ifindex) {
+            tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
         }
     }
 }
