@@ -59,17 +59,17 @@ impl Contender {
         let connection = bus.connect().await;
         let begin = Instant::now();
         let process = node.spawn(self.name(), self.command(bus));
-        within(PATIENCE, "every link on the bus", async || {
+        let complete = within(PATIENCE, "every link on the bus", async || {
             if let Some(status) = process.exit_status() {
                 panic!("{} ended with {status}:\n{}", self.name(), process.log());
             }
             match self.links(&connection).await {
-                Some(seen) if seen >= links => Ok(()),
+                Some((there, seen)) if seen >= links => Ok(there),
                 seen => Err(format!("{seen:?} links")),
             }
         })
-        .await;
-        let complete = begin.elapsed();
+        .await
+        .duration_since(begin);
         let (settled, cpu) = settle(&process, begin).await;
         let measured = Measured { complete, settled, cpu, resident: resident(&process) };
         process.terminate().await;
@@ -93,8 +93,9 @@ impl Contender {
         }
     }
 
-    /// How many links it tells of in one call; `None` while its name is not owned.
-    async fn links(self, connection: &Connection) -> Option<usize> {
+    /// When the reply of the one call came and how many links it holds; `None` while the name is not owned. What
+    /// this program needs to read the reply is not the contender's time.
+    async fn links(self, connection: &Connection) -> Option<(Instant, usize)> {
         let (name, path, interface, method) = match self {
             Self::Mifd => {
                 ("org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
@@ -120,16 +121,18 @@ impl Contender {
             return None;
         }
         let reply = connection.call_method(Some(name), path, Some(interface), method, &()).await.ok()?;
-        match self {
+        let there = Instant::now();
+        let seen = match self {
             Self::Mifd => {
                 let objects: zbus::fdo::ManagedObjects = reply.body().deserialize().ok()?;
-                Some(objects.keys().filter(|path| path.as_str().contains("/interface/")).count())
+                objects.keys().filter(|path| path.as_str().contains("/interface/")).count()
             }
             Self::Networkd => {
                 let links: Vec<(i32, String, zbus::OwnedObjectPath)> = reply.body().deserialize().ok()?;
-                Some(links.len())
+                links.len()
             }
-        }
+        };
+        Some((there, seen))
     }
 }
 
