@@ -63,15 +63,19 @@ impl Contender {
             if let Some(status) = process.exit_status() {
                 panic!("{} ended with {status}:\n{}", self.name(), process.log());
             }
-            match self.links(&connection).await {
+            match self.links(&connection, &process).await {
                 Some((there, seen)) if seen >= links => Ok(there),
                 seen => Err(format!("{seen:?} links")),
             }
         })
-        .await
-        .duration_since(begin);
-        let (settled, cpu) = settle(&process, begin).await;
-        let measured = Measured { complete, settled, cpu, resident: resident(&process) };
+        .await;
+        let settled = settle(&process, begin, complete).await;
+        let measured = Measured {
+            complete: complete.at.duration_since(begin),
+            settled: settled.at.duration_since(begin),
+            cpu: settled.cpu,
+            resident: resident(&process),
+        };
         process.terminate().await;
         measured
     }
@@ -95,7 +99,7 @@ impl Contender {
 
     /// When the reply of the one call came and how many links it holds; `None` while the name is not owned. What
     /// this program needs to read the reply is not the contender's time.
-    async fn links(self, connection: &Connection) -> Option<(Instant, usize)> {
+    async fn links(self, connection: &Connection, process: &Process) -> Option<(Moment, usize)> {
         let (name, path, interface, method) = match self {
             Self::Mifd => {
                 ("org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
@@ -121,7 +125,7 @@ impl Contender {
             return None;
         }
         let reply = connection.call_method(Some(name), path, Some(interface), method, &()).await.ok()?;
-        let there = Instant::now();
+        let there = Moment::now(process);
         let seen = match self {
             Self::Mifd => {
                 let objects: zbus::fdo::ManagedObjects = reply.body().deserialize().ok()?;
@@ -136,23 +140,37 @@ impl Contender {
     }
 }
 
-/// Waits for the five quiet windows; when the first of them began, and the CPU time until then.
-async fn settle(process: &Process, begin: Instant) -> (Duration, Duration) {
+/// A moment and the CPU time that a process had used by then.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Instant,
+    cpu: Duration,
+}
+
+impl Moment {
+    fn now(process: &Process) -> Self {
+        Self { at: Instant::now(), cpu: cpu(process) }
+    }
+}
+
+/// Waits for the five quiet windows; the moment at which they began, `complete` at the earliest.
+async fn settle(process: &Process, begin: Instant, complete: Moment) -> Moment {
     let deadline = begin + PATIENCE;
-    let mut quiet_since = (begin.elapsed(), cpu(process));
+    let mut quiet_since = complete;
+    let mut before = complete;
     let mut quiet = 0;
     while quiet < QUIET_WINDOWS {
         assert!(Instant::now() < deadline, "not settled in {} s", PATIENCE.as_secs());
-        let before = cpu(process);
         // A window of time is what is measured here.
         tokio::time::sleep(WINDOW).await;
-        let after = cpu(process);
-        if after.saturating_sub(before) < QUIET {
+        let after = Moment::now(process);
+        if after.cpu.saturating_sub(before.cpu) < QUIET {
             quiet += 1;
         } else {
             quiet = 0;
-            quiet_since = (begin.elapsed(), after);
+            quiet_since = after;
         }
+        before = after;
     }
     quiet_since
 }
