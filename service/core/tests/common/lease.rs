@@ -1,6 +1,6 @@
 //! DHCPv4 leases in few words: `lease(ETH0, "192.0.2.5/24", at(4600)).dns("192.0.2.53")`.
 
-use super::{ip, with_length};
+use super::{ip, prefix, with_length};
 use mif_core::BootTime;
 use mif_core::configuration::{AddressFamily, Configuration, Preference, Prefix, RouteData, RouteKey};
 use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
@@ -39,6 +39,20 @@ impl LeaseWords {
     /// Option 6.
     pub fn dns(mut self, server: &str) -> Self {
         self.lease.configuration.dns_servers.push(ip(server));
+        self
+    }
+
+    /// Option 42.
+    pub fn ntp(mut self, server: &str) -> Self {
+        self.lease.configuration.ntp_servers.push(server.to_owned());
+        self
+    }
+
+    /// Option 121.
+    pub fn route(mut self, destination: &str, router: &str) -> Self {
+        let key = RouteKey { destination: prefix(destination), gateway: Some(ip(router)) };
+        let data = RouteData { preference: Preference::Medium, valid_until: self.lease.expires };
+        self.lease.configuration.routes.insert(key, data);
         self
     }
 

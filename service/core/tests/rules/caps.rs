@@ -5,6 +5,7 @@ use crate::common::advertisement::{AdvertisementWords, advertisement};
 use crate::common::at;
 use crate::common::event::{ETH0, ETH1, STATIC, address, gone, route, up};
 use crate::common::host::{Host, SETTINGS};
+use crate::common::lease::lease;
 use mif_core::configuration::Element;
 use mif_core::engine::{Engine, Notice};
 use mif_core::event::{Event, Ifindex};
@@ -98,6 +99,26 @@ fn a_flood_of_addresses_ends_at_the_caps() {
     let known = host.engine().facts().link(ETH0).map(|facts| facts.addresses().count());
     assert_eq!(known, Some(limits::ADDRESSES_PER_INTERFACE));
     assert_eq!(host.last().notices, [notice(ETH0, Overflow::Addresses)]);
+}
+
+#[test]
+fn a_lease_that_goes_on_and_on_is_cut() {
+    let mut host = host();
+    let expires = host.within(3600);
+    let longest = (0..FLOOD).fold(lease(ETH0, "192.0.2.5/24", expires), |words, number| {
+        let (high, low) = (number / 250, number % 250);
+        words
+            .dns(&format!("10.0.{high}.{low}"))
+            .ntp(&format!("10.1.{high}.{low}"))
+            .route(&format!("10.{high}.{low}.0/24"), "192.0.2.1")
+            .router(&format!("10.2.{high}.{low}"))
+    });
+    host.see([longest]);
+    let gave = host.gave("implicit:eth0:ipv4", Element::Dhcpv4);
+    assert_eq!(gave.dns_servers.len(), limits::SERVERS_PER_PVD);
+    assert_eq!(gave.ntp_servers.len(), limits::SERVERS_PER_PVD);
+    assert_eq!(gave.routers.len(), limits::ROUTERS_PER_PVD);
+    assert_eq!(gave.routes.len(), limits::ROUTES_PER_INTERFACE);
 }
 
 #[test]
