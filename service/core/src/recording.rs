@@ -19,7 +19,7 @@ pub struct Line {
 #[serde(rename_all = "kebab-case")]
 pub enum Recorded {
     /// An event that went into the core.
-    Event(Event),
+    Event(Box<Event>),
     /// So many events that went into the core from this moment on and are not in the recording.
     Lost(u64),
 }

@@ -70,7 +70,8 @@ impl Recorder {
         let gap = self.gap.map(|gap| Line { at: gap.began, what: Recorded::Lost(gap.lost) });
         let full = match self.lines.try_reserve_many(1 + usize::from(gap.is_some())) {
             Ok(permits) => {
-                let line = Line { at: observation.at, what: Recorded::Event(observation.event.clone()) };
+                let line =
+                    Line { at: observation.at, what: Recorded::Event(Box::new(observation.event.clone())) };
                 for (permit, line) in permits.zip(gap.into_iter().chain([line])) {
                     permit.send(line);
                 }
@@ -142,7 +143,7 @@ mod tests {
 
     fn line(number: u32) -> Line {
         let Observation { at, event } = observation(number);
-        Line { at, what: Recorded::Event(event) }
+        Line { at, what: Recorded::Event(Box::new(event)) }
     }
 
     fn lost(began: u32, lost: u64) -> Line {

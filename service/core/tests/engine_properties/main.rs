@@ -59,7 +59,7 @@ proptest! {
     fn what_is_recorded_reads_back(steps in steps()) {
         for step in steps {
             let Step::Event(event) = step else { continue };
-            let line = Line { at: step::BEGINNING, what: Recorded::Event(event) };
+            let line = Line { at: step::BEGINNING, what: Recorded::Event(Box::new(event)) };
             let text = serde_json::to_string(&line).unwrap();
             prop_assert!(!text.contains('\n'));
             prop_assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);

@@ -14,6 +14,7 @@ use common::host::SETTINGS;
 use common::listener::Listener;
 use mif_core::BootTime;
 use mif_core::engine::Engine;
+use mif_core::event::Event;
 use mif_core::recording::{Line, Recorded};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ fn replay(lines: &[Line]) -> String {
         replay.sleep_until(now);
         for line in moment {
             match &line.what {
-                Recorded::Event(event) => replay.engine.handle_event(now, event.clone()),
+                Recorded::Event(event) => replay.engine.handle_event(now, Event::clone(event)),
                 Recorded::Lost(lost) => {
                     panic!("the recording lacks {lost} events: there is nothing to expect")
                 }
