@@ -42,3 +42,4 @@ pub mod topology;
 pub mod universe;
 pub mod user;
 pub mod wait;
+pub mod wire_log;
