@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+/// The kernel ends the sockets of an interface that goes before it tells of its going. What a client is to hear
+/// then is that its provisioning domain is gone (ordering rule O4), and that ends the connection before this is over.
+const UNTIL_LINK_GONE: Duration = Duration::from_secs(1);
+
 /// A connection, ready for its new owner.
 #[derive(Debug)]
 pub struct Connection {
@@ -40,7 +44,13 @@ async fn try_sources(plan: &ConnectPlan, owner_uid: u32) -> Result<Connection, C
     let mut first_failure = None;
     for &source in &plan.sources {
         match begin(plan, source, owner_uid) {
-            Ok(attempt) => return attempt.finish(plan, source).await.map_err(|error| explain(plan, &error)),
+            Ok(attempt) => {
+                let finished = attempt.finish(plan, source).await;
+                if finished.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::ENODEV as i32)) {
+                    tokio::time::sleep(UNTIL_LINK_GONE).await;
+                }
+                return finished.map_err(|error| explain(plan, &error));
+            }
             Err(failure) => {
                 tracing::debug!(%source, %failure, "source failed locally");
                 first_failure.get_or_insert(failure);
