@@ -2,7 +2,8 @@
 //!
 //! A lane is a FIFO of announcements and replies (O1). A broadcast goes out after everything that was put into
 //! any lane before it and before everything put in after it, so that each subscriber sees announcements and
-//! objects in the order of O3 to O5. Subscribers are served in turn, at most [`TURN`] messages each.
+//! objects in the order of O3 to O5. Subscribers are served in turn, at most [`TURN`] messages each. Who takes the
+//! path of a closed subscriber over takes over its lane, behind whatever it still has to be sent.
 
 use crate::announcement::Announcement;
 use crate::subscription::{Listing, Topic};
@@ -85,14 +86,16 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
         self.push(to, Entry::EndOfListing(topic, reply));
     }
 
-    /// Whether a listing of `topic` is still being sent to `to`.
+    /// Whether a listing of `topic` is still being sent to `to`. What is left of a former subscriber, up to its
+    /// Closed, does not count.
     pub fn is_listing(&self, to: K, topic: Topic) -> bool {
         let Some(lane) = self.lanes.get(&to) else { return false };
+        let own = |(_, entry): &&(u64, Entry<R, E>)| !entry.is_closed();
         let is_end = |(_, entry): &(u64, Entry<R, E>)| match entry {
             Entry::EndOfListing(listed, _) => *listed == topic,
             Entry::Announcement(_) | Entry::Listing(_) | Entry::Reply(_) => false,
         };
-        lane.unanswered > 0 && lane.entries.iter().any(is_end)
+        lane.unanswered > 0 && lane.entries.iter().rev().take_while(own).any(is_end)
     }
 
     /// How many calls of `from` wait for their reply.
@@ -186,6 +189,11 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
 }
 
 impl<R, E> Entry<R, E> {
+    /// Whether it is the last word of a subscriber.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Announcement(announcement) if matches!(**announcement, Announcement::Closed(_)))
+    }
+
     /// Whether a call waits for it: accepted and not yet answered.
     const fn is_answer(&self) -> bool {
         match self {

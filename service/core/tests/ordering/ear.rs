@@ -53,6 +53,15 @@ struct Beliefs {
 }
 
 impl Ear {
+    /// A new subscriber of the path of this one, which is closed and has something left to hear.
+    pub fn heir(self) -> Self {
+        Self { topics: BTreeSet::new(), works: BTreeMap::new(), ..self }
+    }
+
+    pub fn listens_to(&self, topic: Topic) -> bool {
+        self.topics.contains(&topic)
+    }
+
     /// The number of the next call.
     pub fn call(&mut self) -> u32 {
         self.calls += 1;
@@ -269,8 +278,11 @@ impl Ear {
             Word::NameTranslation(_)
             | Word::TranslationFinished(..)
             | Word::Connected(_)
-            | Word::NotConnected(..)
-            | Word::Closed => true,
+            | Word::NotConnected(..) => true,
+            Word::Closed => {
+                *beliefs = Beliefs::default();
+                true
+            }
         };
         assert!(known, "O5: {word:?} was never announced, or is withdrawn twice");
     }

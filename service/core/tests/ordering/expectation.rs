@@ -47,11 +47,11 @@ impl Expectations {
         }
     }
 
-    /// Whether a listing of `topic` is not over yet.
+    /// Whether a listing of `topic` is not over yet. One of a former subscriber of the same path is nobody's now.
     pub fn is_listing(&self, topic: Topic) -> bool {
-        self.0
-            .iter()
-            .any(|expected| matches!(expected, Expectation::Listing { topic: of, .. } if *of == topic))
+        let own = |expected: &&Expectation| !matches!(expected, Expectation::Word(Word::Closed));
+        let listing = |expected: &Expectation| matches!(expected, Expectation::Listing { topic: of, .. } if *of == topic);
+        self.0.iter().rev().take_while(own).any(listing)
     }
 
     /// How many calls wait for their reply.

@@ -105,6 +105,11 @@ impl Service {
         }
     }
 
+    /// Time goes by while nobody wakes.
+    pub fn oversleep(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+    }
+
     /// The bus task wakes.
     pub fn wake_bus(&mut self) {
         for broadcast in self.coalescer.handle_timeout(self.now, &self.snapshot) {
@@ -117,6 +122,10 @@ impl Service {
     pub fn create(&mut self, key: Key, reply: Reply) {
         self.subscribers.insert(key, fresh_subscriber());
         self.outbox.reply(key, reply);
+    }
+
+    pub fn has_for(&self, key: Key) -> bool {
+        self.outbox.has_for(key)
     }
 
     pub fn is_listing(&self, key: Key, topic: Topic) -> bool {
@@ -170,6 +179,11 @@ impl Service {
     pub fn leave(&mut self, key: Key) {
         let mut subscriber = self.subscribers.remove(&key).unwrap();
         self.ended.extend(subscriber.close().into_iter().map(|ended| ended.number));
+        self.outbox.forget(key);
+    }
+
+    /// The client of a closed subscriber leaves.
+    pub fn forget(&mut self, key: Key) {
         self.outbox.forget(key);
     }
 

@@ -11,6 +11,8 @@ pub enum Step {
     Happen(Vec<Happening>),
     /// So many milliseconds go by, everybody waking when due.
     Pass(u64),
+    /// So many milliseconds go by, nobody waking, and then the network changes.
+    Oversleep(u64, Vec<Happening>),
     /// A subscriber calls; the first call makes it.
     Call(u8, Call),
     /// A subscriber leaves the bus without a word.
@@ -64,6 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => happenings().prop_map(Step::Happen),
         3 => passing().prop_map(Step::Pass),
+        1 => (passing(), happenings()).prop_map(|(time, happenings)| Step::Oversleep(time, happenings)),
         12 => (0_u8..3, call()).prop_map(|(subscriber, call)| Step::Call(subscriber, call)),
         1 => (0_u8..3).prop_map(Step::Leave),
         3 => (any::<usize>(), end()).prop_map(|(work, end)| Step::Outcome(work, end)),

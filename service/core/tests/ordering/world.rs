@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+/// The client that asks for everything.
+const KEEN: usize = 3;
+
 /// The service, the reference, and who is there.
 pub struct World {
     service: Service,
@@ -28,8 +31,10 @@ pub struct World {
     ears: BTreeMap<Key, Ear>,
     /// Closed, with something left to hear.
     closed: BTreeMap<Key, Ear>,
-    /// Which subscriber each of the three clients has.
-    clients: [Option<Key>; 3],
+    /// Which subscriber each client has.
+    clients: [Option<Key>; 4],
+    /// Which one it closed last.
+    former: [Option<Key>; 4],
     keys: Key,
     interfaces: BTreeSet<Serial>,
     pvds: BTreeSet<Serial>,
@@ -48,14 +53,16 @@ impl World {
             broadcasts: VecDeque::new(),
             ears: BTreeMap::new(),
             closed: BTreeMap::new(),
-            clients: [None; 3],
+            clients: [None; 4],
+            former: [None; 4],
             keys: 0,
             interfaces: BTreeSet::new(),
             pvds: BTreeSet::new(),
             works: Vec::new(),
             service,
         };
-        world.look();
+        world.create(KEEN);
+        world.announce_all();
         world
     }
 
@@ -63,6 +70,7 @@ impl World {
         match step {
             Step::Happen(happenings) => self.happen(happenings),
             Step::Pass(milliseconds) => self.pass(*milliseconds),
+            Step::Oversleep(milliseconds, happenings) => self.oversleep(*milliseconds, happenings),
             Step::Call(client, call) => self.call(usize::from(*client), *call),
             Step::Leave(client) => self.leave(usize::from(*client)),
             Step::Outcome(work, end) => self.outcome(*work, *end),
@@ -77,6 +85,19 @@ impl World {
         self.service.happen(events);
         self.look();
         self.check_pace();
+        self.announce_all();
+    }
+
+    /// Time goes by while nobody wakes, and then the network changes before anybody does.
+    fn oversleep(&mut self, milliseconds: u64, happenings: &[Happening]) {
+        self.service.oversleep(Duration::from_millis(milliseconds));
+        let now = self.service.now();
+        let events: Vec<Event> = happenings.iter().map(|happening| happening.event(now)).collect();
+        self.service.happen(events);
+        self.look();
+        self.service.wake_engine(now);
+        self.look();
+        self.wake_bus();
     }
 
     /// Time goes by; whoever is due wakes at that moment.
@@ -119,6 +140,21 @@ impl World {
             subscriber.stop_announcing(Topic::Interfaces);
             let (left, fresh) = (format!("{subscriber:?}"), format!("{:?}", fresh_subscriber()));
             assert_eq!(left, fresh, "something is kept of what is gone");
+        }
+    }
+
+    /// One client asks for everything that it has not asked for yet.
+    fn announce_all(&mut self) {
+        let Some(key) = self.clients[KEEN] else { return };
+        let snapshot = self.service.snapshot();
+        let pvds =
+            snapshot.pvds().flat_map(|pvd| [Topic::Elements(pvd.serial), Topic::Addresses(pvd.serial)]);
+        let interfaces = snapshot.interfaces().map(|view| Topic::Pvds(view.serial));
+        let topics: Vec<Topic> = [Topic::Interfaces].into_iter().chain(interfaces).chain(pvds).collect();
+        for topic in topics {
+            if !self.ears[&key].listens_to(topic) {
+                self.announce(key, topic);
+            }
         }
     }
 
@@ -183,6 +219,7 @@ impl World {
             }
             Call::Close => {
                 self.clients[client] = None;
+                self.former[client] = Some(key);
                 let mut ear = self.ears.remove(&key).unwrap();
                 let expected = ear.close();
                 ear.expectations.word(Word::Closed);
@@ -197,9 +234,12 @@ impl World {
     }
 
     fn create(&mut self, client: usize) -> Key {
-        self.keys += 1;
-        let key = self.keys;
-        let mut ear = Ear::default();
+        let former = self.former[client].filter(|key| self.service.has_for(*key));
+        let key = former.unwrap_or_else(|| {
+            self.keys += 1;
+            self.keys
+        });
+        let mut ear = self.closed.remove(&key).unwrap_or_default().heir();
         self.service.create(key, (ear.reply(), None));
         self.ears.insert(key, ear);
         self.clients[client] = Some(key);
@@ -241,6 +281,11 @@ impl World {
             self.service.leave(key);
             let expected = self.ears.remove(&key).unwrap().close();
             assert_eq!(self.service.take_ended(), expected, "work ends with its subscriber");
+        }
+        if let Some(key) = self.former[client].take()
+            && self.closed.remove(&key).is_some()
+        {
+            self.service.forget(key);
         }
     }
 
