@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use mif::wire::Family;
@@ -11,7 +12,10 @@ use zbus::{Connection, OwnedObjectPath};
 
 use crate::daemons::{Bus, Mifd, MifdSettings};
 use crate::universe::Universe;
-use crate::wait::{completes, eventually};
+use crate::wait::{completes, eventually, within};
+
+/// How long anything may take that is to be done at once.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Bus and mifd on the host of a universe, and a connection to the bus.
 #[derive(Debug)]
@@ -112,9 +116,11 @@ impl ServedHost {
         targets.map(|target| target.to_string_lossy().into_owned()).filter(|it| !unix.contains(it)).collect()
     }
 
-    /// Waits until mifd has exactly `count` file descriptors open.
+    /// Waits until mifd has exactly `count` file descriptors open. Not as long as mifd waits for any server:
+    /// what is to be closed at once must not count when it is closed for that reason.
     pub async fn wait_for_descriptors(&self, count: usize) {
-        eventually(&format!("mifd to have {count} descriptors besides Unix sockets"), async || {
+        let what = format!("mifd to have {count} descriptors besides Unix sockets");
+        within(AT_ONCE, &what, async || {
             let open = self.open_files();
             if open.len() == count { Ok(()) } else { Err(format!("{}: {}", open.len(), open.join(" "))) }
         })
