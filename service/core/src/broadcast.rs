@@ -113,6 +113,8 @@ pub enum Broadcast {
 pub struct Coalescer {
     objects: BTreeMap<ObjectId, Window>,
     by_time: BTreeSet<(BootTime, ObjectId)>,
+    /// Those of `by_time` with something pending. After a burst of changes most have nothing.
+    held: BTreeSet<(BootTime, ObjectId)>,
 }
 
 /// An object that was told of less than an interval ago.
@@ -156,7 +158,9 @@ impl Coalescer {
             Change::DefaultsChanged(defaults) => {
                 let changed = Properties::DEFAULT_PROVISIONING_DOMAINS;
                 // Those of this place in the order of changes: the last ones may name what is added later (O3).
-                self.coalesce(now, ObjectId::Root, changed, || Object::Root(snapshot.with_defaults(*defaults)))
+                self.coalesce(now, ObjectId::Root, changed, || {
+                    Object::Root(snapshot.with_defaults(*defaults))
+                })
             }
             Change::StartupFinished => {
                 self.coalesce(now, ObjectId::Root, Properties::STARTUP, || Object::Root(snapshot.clone()))
@@ -168,12 +172,8 @@ impl Coalescer {
     /// What was held back and is due at `now`, with the values of `snapshot`.
     pub fn handle_timeout(&mut self, now: BootTime, snapshot: &Snapshot) -> Vec<Broadcast> {
         let mut due = Vec::new();
-        while let Some((ends, id)) = self.by_time.first().copied().filter(|(ends, _)| ends.passed(now)) {
-            self.by_time.remove(&(ends, id));
-            let pending = self.objects.remove(&id).map_or(Properties::NONE, |window| window.pending);
-            if pending.is_empty() {
-                continue;
-            }
+        while let Some((_, id)) = self.held.first().copied().filter(|(ends, _)| ends.passed(now)) {
+            let pending = self.forget(id).unwrap_or_default();
             let Some(object) = find(id, snapshot) else { continue };
             self.open(now, id);
             due.push(Broadcast::Changed(object, pending));
@@ -185,10 +185,7 @@ impl Coalescer {
     ///
     /// A window with nothing pending ends without anybody having to wake: it is forgotten on the way.
     pub fn next_timeout(&self) -> Option<BootTime> {
-        let pending = |(_, id): &&(BootTime, ObjectId)| {
-            self.objects.get(id).is_some_and(|window| !window.pending.is_empty())
-        };
-        self.by_time.iter().find(pending).map(|(ends, _)| *ends)
+        self.held.first().map(|(ends, _)| *ends)
     }
 
     fn coalesce(
@@ -203,6 +200,7 @@ impl Coalescer {
         }
         if let Some(window) = self.objects.get_mut(&id).filter(|window| !window.ends.passed(now)) {
             window.pending |= changed;
+            self.held.insert((window.ends, id));
             return None;
         }
         let pending = self.open(now, id).unwrap_or_default();
@@ -227,6 +225,7 @@ impl Coalescer {
     fn forget(&mut self, id: ObjectId) -> Option<Properties> {
         let window = self.objects.remove(&id)?;
         self.by_time.remove(&(window.ends, id));
+        self.held.remove(&(window.ends, id));
         Some(window.pending)
     }
 

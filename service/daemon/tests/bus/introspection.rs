@@ -1,13 +1,14 @@
 //! Live introspection is the installed XML, node by node; and the tree is what it says.
 
-use crate::rig::{ETH0, ETH1, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER};
+use crate::rig::{
+    ETH0, ETH1, INTERFACE, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
+};
 use crate::rig::{address, one_link, up, with_service};
 use crate::xml::{self, Node};
 use std::collections::BTreeMap;
 use zbus::OwnedVariant;
 
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
-const PEER: &str = "org.freedesktop.DBus.Peer";
 
 /// The installed files.
 fn installed(interface: &str) -> Vec<String> {

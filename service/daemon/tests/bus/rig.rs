@@ -31,6 +31,7 @@ pub const INTERFACE: &str = "org.ietf.Mif1.Interface";
 pub const PVD: &str = "org.ietf.Mif1.ProvisioningDomain";
 pub const SUBSCRIBER: &str = "org.ietf.Mif1.Subscriber";
 pub const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub const PEER: &str = "org.freedesktop.DBus.Peer";
 pub const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// The first Ethernet link.
@@ -140,6 +141,17 @@ impl Rig {
         self.client.send_all(messages).await.unwrap();
     }
 
+    /// Calls without a pause, and wants no reply, until the task is aborted.
+    pub fn flood(&self) -> JoinHandle<()> {
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            loop {
+                let ping = call(ROOT, PEER, "Ping").with_flags(Flags::NO_REPLY_EXPECTED).build(&()).unwrap();
+                client.send(&ping).await.unwrap();
+            }
+        })
+    }
+
     /// The reply to the call of this serial number. What comes meanwhile is kept.
     pub async fn reply_to(&mut self, serial: NonZeroU32) -> Reply {
         let message = self.find("a reply", |message| message.header().reply_serial() == Some(serial)).await;
@@ -170,7 +182,7 @@ impl Rig {
 
     /// Everything that came before the reply to a Ping that is sent now, the reply excluded.
     pub async fn settled(&mut self) -> Vec<Heard> {
-        let serial = self.post(ROOT, "org.freedesktop.DBus.Peer", "Ping", &()).await;
+        let serial = self.post(ROOT, PEER, "Ping", &()).await;
         let mut all = self.until(|heard| heard.is_reply_to(serial)).await;
         all.pop();
         all

@@ -203,3 +203,19 @@ fn changes_of_an_object_are_told_at_once_and_then_together() {
         assert!(told.len() <= intervals + 1, "{told:?} in {intervals} intervals");
     });
 }
+
+#[test]
+fn what_is_held_back_is_told_however_busy_the_service_is() {
+    with_service(one_link(), |mut rig| async move {
+        let flood = rig.flood();
+        rig.happen([lease(ETH0, "192.0.2.60")]).await;
+        rig.happen([lease(ETH0, "192.0.2.61")]).await;
+        for server in ["192.0.2.60", "192.0.2.61"] {
+            let heard = rig.until(|heard| heard.what == "PropertiesChanged").await.pop().unwrap();
+            let servers = heard.changed().1.remove("DnsServers").unwrap();
+            assert_eq!(Vec::<String>::try_from(servers).unwrap(), [server]);
+        }
+        assert!(!flood.is_finished());
+        flood.abort();
+    });
+}

@@ -1,7 +1,7 @@
 //! The draft's messages on the wire: listings, announcements, translations that need no network, the end.
 
 use crate::rig::{ETH0, ETH1, MANAGER, ROOT, Rig, SUBSCRIBER};
-use crate::rig::{address, address_gone, gone, lease, one_link, options, path, up, with_service};
+use crate::rig::{address, address_gone, call, gone, lease, one_link, options, path, up, with_service};
 use std::collections::BTreeMap;
 use zbus::OwnedVariant;
 
@@ -221,18 +221,21 @@ fn closed_comes_before_the_reply_and_nothing_after_it() {
 
 #[test]
 fn a_new_subscriber_of_the_same_path_is_heard_behind_the_former_one() {
-    let links = (ETH0..ETH0 + 300).map(up).collect();
+    const LINKS: u32 = 3_000;
+    let links = (ETH0..ETH0 + LINKS).map(up).collect();
     with_service(links, |mut rig| async move {
         let subscriber = rig.subscribe("heir").await;
-        let former = rig.post(&subscriber, SUBSCRIBER, "AnnounceInterfaces", &()).await;
-        let close = rig.post(&subscriber, SUBSCRIBER, "Close", &()).await;
+        let own = |member| call(&subscriber, SUBSCRIBER, member).build(&()).unwrap();
         let create = ("heir", options::<u32>(&[]));
-        let create = rig.post(ROOT, MANAGER, "CreateSubscriber", &create).await;
-        let latter = rig.post(&subscriber, SUBSCRIBER, "AnnounceInterfaces", &()).await;
-        let heard = rig.until(|heard| heard.is_reply_to(latter)).await;
-        let place = |serial| heard.iter().position(|heard| heard.is_reply_to(serial)).unwrap();
-        assert_eq!([place(former), place(close), place(create), place(latter)], [301, 303, 304, 606]);
-        assert_eq!(heard[302].words(), "Closed requested");
+        let create = call(ROOT, MANAGER, "CreateSubscriber").build(&create).unwrap();
+        let calls = [own("AnnounceInterfaces"), own("Close"), create, own("AnnounceInterfaces")];
+        rig.send_all(&calls).await;
+        let serials = calls.map(|call| call.primary_header().serial_num());
+        let heard = rig.until(|heard| heard.is_reply_to(serials[3])).await;
+        let places = serials.map(|serial| heard.iter().position(|heard| heard.is_reply_to(serial)).unwrap());
+        let items = LINKS as usize + 1;
+        assert_eq!(places, [items, items + 2, items + 3, 2 * items + 4]);
+        assert_eq!(heard[items + 1].words(), "Closed requested");
     });
 }
 
