@@ -13,6 +13,7 @@ pub mod address_selection;
 pub mod announcement;
 pub mod assemble;
 pub mod broadcast;
+pub mod captive_portal;
 pub mod change;
 pub mod configuration;
 pub mod dhcpcd;

@@ -66,8 +66,8 @@ impl RouterFacts {
         self.other = advertisement.other;
         self.mtu = advertisement.mtu.or(self.mtu);
         self.option.clone_from(&advertisement.pvd);
-        if advertisement.captive_portal.is_some() {
-            self.captive_portal.clone_from(&advertisement.captive_portal);
+        if let Some(portal) = &advertisement.captive_portal {
+            self.captive_portal = portal.clone().into_uri();
         }
         let complete = self.update_prefixes(now, advertisement)
             & self.update_routes(now, advertisement)

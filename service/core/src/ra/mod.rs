@@ -5,6 +5,7 @@ mod encrypted_dns;
 mod options;
 mod pvd_option;
 
+use crate::captive_portal::CaptivePortal;
 use crate::configuration::{EncryptedDns, Preference, Prefix};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -55,9 +56,9 @@ pub struct RouterAdvertisement {
     /// The prefixes of the PREF64 options (RFC 8781), in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pref64: Vec<Timed<Prefix>>,
-    /// The URI of the Captive-Portal option (RFC 8910 2.3), escaped.
+    /// What the Captive-Portal option says (RFC 8910 2.3); the first one, should they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub captive_portal: Option<String>,
+    pub captive_portal: Option<CaptivePortal>,
     /// The resolvers of the Encrypted DNS options (RFC 9463 6), in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encrypted_dns: Vec<Timed<EncryptedDns>>,

@@ -5,8 +5,8 @@ use super::{
     PrefixInformation, RaError, RouteInformation, RouterAdvertisement, Timed, domain_names, encrypted_dns,
     pvd_option,
 };
+use crate::captive_portal::{self, CaptivePortal};
 use crate::configuration::{Preference, Prefix};
-use crate::text;
 use std::net::{IpAddr, Ipv6Addr};
 
 const PREFIX_INFORMATION: u8 = 3;
@@ -79,10 +79,7 @@ pub(super) fn take(advertisement: &mut RouterAdvertisement, option: RaOption<'_>
         }
         RECURSIVE_DNS_SERVER => recursive_dns_servers(&mut advertisement.dns_servers, option, dropped),
         DNS_SEARCH_LIST => dns_search_list(&mut advertisement.search_domains, option, dropped),
-        CAPTIVE_PORTAL => match captive_portal(option) {
-            Some(uri) => advertisement.captive_portal = advertisement.captive_portal.take().or(Some(uri)),
-            None => dropped.malformed += 1,
-        },
+        CAPTIVE_PORTAL => take_captive_portal(&mut advertisement.captive_portal, option, dropped),
         PREF64 => keep(&mut advertisement.pref64, MAX_PREF64, pref64(option), dropped),
         ENCRYPTED_DNS => {
             let resolver = encrypted_dns::from_advertisement(option.value);
@@ -201,10 +198,16 @@ fn dns_search_list(domains: &mut Vec<Timed<String>>, option: RaOption<'_>, dropp
     }
 }
 
-/// RFC 8910 2.3: a URI, zeros up to the end.
-fn captive_portal(option: RaOption<'_>) -> Option<String> {
-    let uri = option.value.split(|byte| *byte == 0).next().filter(|uri| !uri.is_empty())?;
-    Some(text::escape(uri))
+/// RFC 8910 2.3: a URI, zeros up to the end. Others than the first one are worth a line in the log (RFC 8910 3).
+fn take_captive_portal(portal: &mut Option<CaptivePortal>, option: RaOption<'_>, dropped: &mut Dropped) {
+    let uri = option.value.split(|byte| *byte == 0).next().unwrap_or_default();
+    let new = CaptivePortal::read(uri);
+    if uri.len() > captive_portal::MAX_URI_LENGTH {
+        dropped.over_limit += 1;
+    } else if new.is_none() || portal.as_ref().is_some_and(|first| Some(first) != new.as_ref()) {
+        dropped.malformed += 1;
+    }
+    *portal = portal.take().or(new);
 }
 
 /// RFC 8781 4: a lifetime in units of eight seconds and the code of a prefix length, then 96 bits of the prefix.
