@@ -117,13 +117,14 @@ impl Draft {
 
     /// Applies the caps, usable addresses first, and brings the addresses into ascending order.
     fn cut_to_limits(&mut self) {
-        if self.addresses.len() > limits::ADDRESSES_PER_PVD {
-            self.addresses.sort_by_key(|address| (!address.usable(), address.address));
-            self.addresses.truncate(limits::ADDRESSES_PER_PVD);
-        }
         // One address with several prefix lengths is told once, as what it is good for.
         self.addresses.sort_by_key(|address| (address.address, !address.usable(), address.prefix_length));
         self.addresses.dedup_by_key(|address| address.address);
+        if self.addresses.len() > limits::ADDRESSES_PER_PVD {
+            self.addresses.sort_by_key(|address| (!address.usable(), address.address));
+            self.addresses.truncate(limits::ADDRESSES_PER_PVD);
+            self.addresses.sort_by_key(|address| address.address);
+        }
         self.elements.values_mut().for_each(cut_configuration);
     }
 }

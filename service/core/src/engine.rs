@@ -3,7 +3,7 @@
 use crate::BootTime;
 use crate::assemble::assemble;
 use crate::change::Change;
-use crate::configuration::{AddressFamily, Preference};
+use crate::configuration::{AddressFamily, Preference, Prefix, RouteKey};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
 use crate::facts::{DefaultRoute, Facts, Overflow};
@@ -262,10 +262,11 @@ impl Engine {
             Some(IpAddr::V6(gateway)) => published.pvd(&PvdKey::ImplicitIpv6Router(gateway)),
             Some(IpAddr::V4(_)) | None => None,
         };
+        let key = RouteKey { destination: Prefix::default_route(route.family), gateway: route.gateway };
         let leads_out_of = |pvd: &&Arc<Pvd>| {
             pvd.key.origin() == Origin::Explicit
                 && pvd.family.includes(route.family)
-                && route.gateway.is_none_or(|gateway| pvd.used.routers.contains(&gateway))
+                && (route.gateway.is_none() || pvd.used.routes.contains_key(&key))
         };
         own.or_else(|| published.pvds().find(leads_out_of)).or_else(|| published.pvd(&without_router))
     }

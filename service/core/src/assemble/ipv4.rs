@@ -37,7 +37,13 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assem
     if !has_lease && !implicit.has_usable_address() {
         return;
     }
+    let of_joined = lease.filter(|_| !has_lease).map(network_of);
     for route in facts.routes().filter(|route| route.destination.address.is_ipv4()) {
+        // The route to the network of a lease that is elsewhere is there too.
+        let shared = || implicit.elements.values().any(|of| of.prefixes.contains_key(&route.destination));
+        if route.gateway.is_none() && Some(route.destination) == of_joined && !shared() {
+            continue;
+        }
         if let Some(element) = owner_of(route, &implicit, by_hand, lease.is_some()) {
             implicit.add_route(element, route);
         }
@@ -73,11 +79,14 @@ fn owner_of(route: &Route, draft: &Draft, by_hand: Element, leased: bool) -> Opt
     present(by_hand).or_else(without_hand)
 }
 
+fn network_of(lease: &Lease) -> Prefix {
+    Prefix::covering(lease.address, lease.prefix_length)
+}
+
 fn configuration_of(lease: &Lease) -> crate::configuration::Configuration {
     let mut configuration = lease.configuration.clone();
     configuration.lease_expires = Some(lease.expires);
-    let network = Prefix::covering(lease.address, lease.prefix_length);
-    configuration.prefixes.entry(network).or_insert(PrefixData {
+    configuration.prefixes.entry(network_of(lease)).or_insert(PrefixData {
         on_link: true,
         autonomous: false,
         preferred_until: lease.expires,

@@ -173,16 +173,27 @@ impl LinkFacts {
         advertisement: &RouterAdvertisement,
     ) -> Option<Overflow> {
         self.discovery.answer();
+        self.expire_routers(now);
         let advertiser = Advertiser::of(router, advertisement);
-        let mut facts = self.routers.remove(&advertiser).filter(|facts| facts.alive(now)).unwrap_or_default();
-        let overflow = facts.update(now, &self.settle_ownership(now, &advertiser, advertisement));
-        if !facts.alive(now) {
-            return overflow;
+        let mut facts = self.routers.remove(&advertiser).unwrap_or_default();
+        for colleague in self.colleagues(&advertiser) {
+            facts.succeed(colleague);
         }
-        if self.routers.len() >= limits::ROUTERS_PER_INTERFACE && !self.make_room(&facts) {
-            return Some(Overflow::Routers);
+        let mut overflow = facts.update(now, &self.without_what_is_kept(&advertiser, advertisement));
+        if facts.alive(now) {
+            let room = self.make_room(&advertiser, &facts);
+            if room == Room::None {
+                // Who is not believed takes nothing from anybody.
+                return Some(Overflow::Routers);
+            }
+            overflow = overflow.or((room == Room::OfColleague).then_some(Overflow::Routers));
+        }
+        self.cede(&advertiser, advertisement);
+        for colleague in self.colleagues(&advertiser) {
+            colleague.share_untimed(&facts);
         }
         self.routers.insert(advertiser, facts);
+        self.expire_routers(now);
         overflow
     }
 
@@ -244,10 +255,7 @@ impl LinkFacts {
     /// Drops what has run out at `now`; `grace` is how long a link without carrier is believed.
     pub fn expire(&mut self, now: BootTime, grace: Duration) {
         self.end_grace(now, grace);
-        self.routers.retain(|_, router| {
-            router.expire(now);
-            router.alive(now)
-        });
+        self.expire_routers(now);
         self.leases.retain(|_, lease| !lease.expires.passed(now));
     }
 
@@ -272,41 +280,76 @@ impl LinkFacts {
         }
     }
 
-    /// Makes room for a router whose prefixes are in use here by one whose are not; whether there was one.
+    /// Makes room for `sender`, unless it has its place already.
     ///
-    /// So a flood of made-up routers never drives out, nor keeps out, one that this host has an address from.
-    fn make_room(&mut self, newcomer: &RouterFacts) -> bool {
-        if !self.in_use(newcomer) {
-            return false;
+    /// One that is in use here takes the place of one that is not, so that a flood of made-up routers never drives
+    /// out, nor keeps out, one that this host has an address or a lease from. A provisioning domain that uses more
+    /// routers than it may, or than there is room for, keeps those whose word holds longest.
+    fn make_room(&mut self, sender: &Advertiser, facts: &RouterFacts) -> Room {
+        let colleagues = self.routers.keys().filter(|other| other.speaks_with(sender)).count();
+        let full = self.routers.len() >= limits::ROUTERS_PER_INTERFACE;
+        if !full && colleagues < limits::ROUTERS_PER_PVD {
+            return Room::Free;
         }
-        let idle = self.routers.iter().find(|(_, router)| !self.in_use(router));
-        let idle = idle.map(|(advertiser, _)| advertiser.clone());
-        idle.is_some_and(|advertiser| self.routers.remove(&advertiser).is_some())
+        let idle = full && colleagues < limits::ROUTERS_PER_PVD && self.in_use(sender, facts);
+        if let Some(idle) = idle.then(|| self.idle_advertiser(sender)).flatten() {
+            self.routers.remove(&idle);
+            return Room::Free;
+        }
+        let others = self.routers.iter().filter(|(other, _)| other.speaks_with(sender));
+        let Some((first_to_end, _)) = others.min_by_key(|(_, facts)| facts.last_deadline()) else {
+            return Room::None;
+        };
+        let first_to_end = first_to_end.clone();
+        self.routers.remove(&first_to_end);
+        Room::OfColleague
+    }
+
+    /// One that may go for `sender`: of a provisioning domain that nothing here comes from.
+    fn idle_advertiser(&self, sender: &Advertiser) -> Option<Advertiser> {
+        let in_use = self.routers.iter().filter(|(other, facts)| self.in_use(other, facts));
+        let in_use: Vec<&Advertiser> = in_use.map(|(other, _)| other).collect();
+        let used = |of: &Advertiser| in_use.iter().any(|other| *other == of || other.speaks_with(of));
+        self.routers.keys().find(|other| !other.speaks_with(sender) && !used(other)).cloned()
+    }
+
+    /// The other routers that speak for the explicit provisioning domain that `sender` speaks for.
+    fn colleagues(&mut self, sender: &Advertiser) -> impl Iterator<Item = &mut RouterFacts> {
+        self.routers.iter_mut().filter(|(other, _)| other.speaks_with(sender)).map(|(_, facts)| facts)
     }
 
     /// An object belongs to the provisioning domain of the advertisement that last carried it (RFC 8801 3.2), so
-    /// others lose it. So that nothing flaps, implicit ones take nothing from an explicit one that still holds it,
-    /// and share among themselves (contract, rule 3). What is left of the advertisement for its sender.
-    fn settle_ownership<'a>(
-        &mut self,
-        now: BootTime,
+    /// others lose it. Implicit ones share among themselves (contract, rule 3).
+    fn cede(&mut self, sender: &Advertiser, advertisement: &RouterAdvertisement) {
+        if sender.pvd.is_none() {
+            return;
+        }
+        for (other, facts) in self.routers.iter_mut().filter(|(other, _)| other.pvd != sender.pvd) {
+            facts.cede(advertisement, other.router == sender.router);
+        }
+    }
+
+    /// What is left of `advertisement` for its sender: so that nothing flaps, implicit provisioning domains take
+    /// nothing from an explicit one that still holds it (contract, rule 3).
+    fn without_what_is_kept<'a>(
+        &self,
         sender: &Advertiser,
         advertisement: &'a RouterAdvertisement,
     ) -> Cow<'a, RouterAdvertisement> {
         let mut left = Cow::Borrowed(advertisement);
-        let others = self.routers.iter_mut().filter(|(other, _)| other.pvd != sender.pvd);
-        for (other, facts) in others {
-            let same_router = other.router == sender.router;
-            match (&sender.pvd, &other.pvd) {
-                (Some(_), _) => facts.cede(advertisement, same_router),
-                (None, Some(_)) => {
-                    facts.expire(now);
-                    facts.keep_from(left.to_mut(), same_router);
-                }
-                (None, None) => {}
+        if sender.pvd.is_none() {
+            for (other, facts) in self.routers.iter().filter(|(other, _)| other.pvd.is_some()) {
+                facts.keep_from(left.to_mut(), other.router == sender.router);
             }
         }
         left
+    }
+
+    fn expire_routers(&mut self, now: BootTime) {
+        self.routers.retain(|_, router| {
+            router.expire(now);
+            router.alive(now)
+        });
     }
 
     /// Solicitations leave from a link-local address (RFC 4861 4.1).
@@ -317,11 +360,26 @@ impl LinkFacts {
         })
     }
 
-    fn in_use(&self, router: &RouterFacts) -> bool {
-        let leased = !self.leases.is_empty() && router.option().is_some_and(|option| option.legacy);
-        leased
-            || self.addresses().any(|fact| !fact.address.tentative && router.covers(fact.address.key.address))
+    /// Whether this host has a usable address or its lease from what `advertiser` says.
+    fn in_use(&self, advertiser: &Advertiser, facts: &RouterFacts) -> bool {
+        let leased = || {
+            let mut rivals = self.routers.iter().filter(|(other, _)| other.pvd != advertiser.pvd);
+            self.lease().is_some() && facts.legacy() && !rivals.any(|(_, facts)| facts.legacy())
+        };
+        let covered = |fact: &AddressFact| !fact.address.tentative && facts.covers(fact.address.key.address);
+        self.addresses().any(covered) || leased()
     }
+}
+
+/// Where a newcomer's place comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// It was free, or one that nothing here comes from had it.
+    Free,
+    /// Another router of the same provisioning domain had it.
+    OfColleague,
+    /// There is none.
+    None,
 }
 
 const fn is_default(route: &Route) -> bool {

@@ -28,6 +28,11 @@ impl Advertiser {
         Self { pvd: advertisement.pvd.as_ref().map(|option| Arc::from(option.id.as_str())), router }
     }
 
+    /// Whether both are routers of one explicit provisioning domain.
+    pub fn speaks_with(&self, other: &Self) -> bool {
+        self.pvd.is_some() && self.pvd == other.pvd && self.router != other.router
+    }
+
     /// The provisioning domain that it feeds.
     pub fn key(&self) -> PvdKey {
         self.pvd
@@ -83,6 +88,25 @@ impl RouterFacts {
         (!complete).then_some(Overflow::RouterOptions)
     }
 
+    /// Speaks for an explicit provisioning domain from now on, as `predecessor` did until now: what is the
+    /// provisioning domain's own is kept by who spoke last, so that it is one thing whichever router tells of it
+    /// (RFC 4861 6.3.4: the most recent word counts). Each router keeps its own routes and flags.
+    pub fn succeed(&mut self, predecessor: &mut Self) {
+        self.share_untimed(predecessor);
+        self.prefixes.append(&mut predecessor.prefixes);
+        self.dns_servers.append(&mut predecessor.dns_servers);
+        self.search_domains.append(&mut predecessor.search_domains);
+        self.pref64.append(&mut predecessor.pref64);
+        self.encrypted_dns.append(&mut predecessor.encrypted_dns);
+    }
+
+    /// Takes over what has no lifetime of its own, and so lives as long as the provisioning domain.
+    pub fn share_untimed(&mut self, speaker: &Self) {
+        self.option.clone_from(&speaker.option);
+        self.mtu = speaker.mtu;
+        self.captive_portal.clone_from(&speaker.captive_portal);
+    }
+
     /// Gives up what `advertisement` carries, which belongs to the provisioning domain of its sender from now on:
     /// prefixes and servers, and routes when it is the same router's.
     pub fn cede(&mut self, advertisement: &RouterAdvertisement, same_router: bool) {
@@ -114,6 +138,11 @@ impl RouterFacts {
         self.option.as_ref()
     }
 
+    /// Whether it wants the link's DHCPv4 lease (flag L).
+    pub fn legacy(&self) -> bool {
+        self.option.as_ref().is_some_and(|option| option.legacy)
+    }
+
     /// Drops what has run out.
     pub fn expire(&mut self, now: BootTime) {
         self.default_until = self.default_until.filter(|until| !until.passed(now));
@@ -133,6 +162,11 @@ impl RouterFacts {
     /// When the next thing runs out.
     pub fn next_deadline(&self) -> Option<BootTime> {
         self.deadlines().min()
+    }
+
+    /// When the last thing runs out.
+    pub fn last_deadline(&self) -> Option<BootTime> {
+        self.deadlines().max()
     }
 
     /// Its RFC 4191 preference as a default router; `None` when it is none.

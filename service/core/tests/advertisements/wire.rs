@@ -1,5 +1,8 @@
 //! Router Advertisements byte by byte, as their RFCs lay them out.
 
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
 use std::net::Ipv6Addr;
 
 /// The fixed part (RFC 4861 4.2): lifetime 1800 s, medium preference, neither M nor O.

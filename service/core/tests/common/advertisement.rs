@@ -1,9 +1,10 @@
 //! Router Advertisements in few words: `advertisement(ETH0, "fe80::1").prefix("2001:db8:1::/64", 3600, 1800)`.
 
 use super::prefix;
-use mif_core::configuration::Preference;
+use mif_core::captive_portal::CaptivePortal;
+use mif_core::configuration::{EncryptedDns, Preference};
 use mif_core::event::{Event, Ifindex};
-use mif_core::ra::{PrefixInformation, RouteInformation, RouterAdvertisement, Timed};
+use mif_core::ra::{PrefixInformation, PvdOption, RouteInformation, RouterAdvertisement, Timed};
 use std::net::Ipv6Addr;
 
 /// A Router Advertisement: of a default router for 1800 s, without options, unless a method says otherwise.
@@ -78,6 +79,64 @@ impl AdvertisementWords {
     /// A search domain.
     pub fn search(mut self, domain: &str, lifetime: u32) -> Self {
         self.says.search_domains.push(Timed { value: domain.to_owned(), lifetime });
+        self
+    }
+
+    /// Flag O.
+    pub fn other(mut self) -> Self {
+        self.says.other = true;
+        self
+    }
+
+    /// A PvD option with this ID and no flags, around everything that is said.
+    pub fn pvd(mut self, id: &str) -> Self {
+        let option =
+            PvdOption { id: id.to_owned(), http: false, legacy: false, ra: false, delay: 0, sequence: 0 };
+        self.says.pvd = Some(option);
+        self
+    }
+
+    /// Flag H of the PvD option.
+    pub fn http(self) -> Self {
+        self.option(|option| option.http = true)
+    }
+
+    /// Flag L of the PvD option.
+    pub fn legacy(self) -> Self {
+        self.option(|option| option.legacy = true)
+    }
+
+    /// Flag R of the PvD option.
+    pub fn own_header(self) -> Self {
+        self.option(|option| option.ra = true)
+    }
+
+    /// The sequence number of the PvD option.
+    pub fn sequence(self, number: u16) -> Self {
+        self.option(|option| option.sequence = number)
+    }
+
+    /// A NAT64 prefix.
+    pub fn pref64(mut self, text: &str, lifetime: u32) -> Self {
+        self.says.pref64.push(Timed { value: prefix(text), lifetime });
+        self
+    }
+
+    /// A captive portal.
+    pub fn portal(mut self, uri: &str) -> Self {
+        self.says.captive_portal = CaptivePortal::read(uri.as_bytes());
+        self
+    }
+
+    /// A designated resolver, by its name.
+    pub fn resolver(mut self, name: &str, priority: u16, lifetime: u32) -> Self {
+        let value = EncryptedDns { name: name.to_owned(), priority, ..EncryptedDns::default() };
+        self.says.encrypted_dns.push(Timed { value, lifetime });
+        self
+    }
+
+    fn option(mut self, change: impl FnOnce(&mut PvdOption)) -> Self {
+        change(self.says.pvd.as_mut().expect("call pvd() first"));
         self
     }
 

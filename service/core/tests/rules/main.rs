@@ -1,14 +1,22 @@
-//! The D-Bus contract's "What is a PvD" as tests, one file per concern. Without explicit provisioning domains.
+//! The D-Bus contract's "What is a PvD" as tests, one file per concern.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../advertisements/wire.rs"]
+mod wire;
 
 mod announcements;
 mod caps;
 mod carrier;
 mod defaults;
+mod explicit;
+mod explicit_caps;
+mod explicit_ipv4;
+mod explicit_objects;
+mod explicit_routers;
+mod explicit_values;
 mod ipv4;
 mod ipv6_addresses;
 mod links;
