@@ -159,10 +159,15 @@ fn a_lease_that_is_renewed_changes_its_pvd_and_one_released_ends_it() {
         let changed = served.pvd_where(LEASED, |pvd| pvd.dns_servers[0].to_string() == "192.0.2.55").await;
         assert_eq!(changed.path, pvd.path);
         assert_eq!(changed.configuration_revision, pvd.configuration_revision + 1);
-        let told = describe(&signals.next("the change of the DNS servers").await);
+        // It may carry along what was held back of changes before (O7).
+        let told = signals
+            .until("the change of the DNS servers", |message| {
+                let told = describe(message);
+                told.contains("192.0.2.55").then_some(told)
+            })
+            .await;
         assert!(told.starts_with(&format!("{} PropertiesChanged", pvd.path)), "{told}");
-        assert!(told.contains("DnsServers") && told.contains("ConfigurationRevision"), "{told}");
-        assert!(!told.contains("Addresses") && !told.contains("SearchDomains"), "{told}");
+        assert!(told.contains("\"DnsServers\"") && told.contains("\"ConfigurationRevision\""), "{told}");
 
         // dhcpcd gives the lease back and takes the address away.
         host.run("dhcpcd", ["-4", "-k", "eth1"]);
