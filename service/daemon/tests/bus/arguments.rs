@@ -380,6 +380,16 @@ fn descriptors_that_nobody_asked_for() {
         let (name, text) = desk.rig.reply_to(serial).await.unwrap_err();
         assert_eq!(name, INVALID);
         assert!(text.contains("GetInterfaceByName"), "{text}");
+        drop(message);
+        // Descriptors beside arguments that are right.
+        let right = call(ROOT, MANAGER, "GetInterfaceByName").build(&"eth0").unwrap();
+        let body = right.body();
+        let descriptors = vec![zbus::OwnedFd::from(socket.try_clone().unwrap())];
+        let message = call(ROOT, MANAGER, "GetInterfaceByName");
+        // SAFETY: the body is one that zbus itself has written with this signature, and names no descriptor.
+        let message = unsafe { message.build_raw_body(body.data().bytes(), "s", descriptors) }.unwrap();
+        let serial = desk.rig.send(&message).await;
+        assert_eq!(desk.rig.reply_to(serial).await.unwrap_err().0, INVALID);
         drop((socket, message));
         // Nobody keeps it: the other end sees the end.
         other.set_read_timeout(Some(crate::rig::DEADLINE)).unwrap();
