@@ -144,11 +144,10 @@ impl Rig {
     /// Calls without a pause, and wants no reply, until the task is aborted.
     pub fn flood(&self) -> JoinHandle<()> {
         let client = self.client.clone();
+        let ping = call(ROOT, PEER, "Ping").with_flags(Flags::NO_REPLY_EXPECTED).build(&()).unwrap();
+        let pings = vec![ping; 500];
         tokio::spawn(async move {
-            loop {
-                let ping = call(ROOT, PEER, "Ping").with_flags(Flags::NO_REPLY_EXPECTED).build(&()).unwrap();
-                client.send(&ping).await.unwrap();
-            }
+            while client.send_all(&pings).await.is_ok() {}
         })
     }
 
