@@ -146,9 +146,7 @@ impl Rig {
         let client = self.client.clone();
         let ping = call(ROOT, PEER, "Ping").with_flags(Flags::NO_REPLY_EXPECTED).build(&()).unwrap();
         let pings = vec![ping; 500];
-        tokio::spawn(async move {
-            while client.send_all(&pings).await.is_ok() {}
-        })
+        tokio::spawn(async move { while client.send_all(&pings).await.is_ok() {} })
     }
 
     /// The reply to the call of this serial number. What comes meanwhile is kept.
