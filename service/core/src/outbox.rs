@@ -169,7 +169,7 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
     fn pop(&mut self, from: K) -> Option<Outgoing<K, R, E, B>> {
         let lane = self.lanes.get_mut(&from)?;
         if let Some((_, Entry::Listing(listing))) = lane.entries.front_mut()
-            && let Some(announcement) = listing.next()
+            && let Some(announcement) = listing.next_item()
         {
             return Some(Outgoing::Announcement(from, Box::new(announcement)));
         }

@@ -119,6 +119,8 @@ impl std::error::Error for Exceeded {}
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -53,7 +53,7 @@ impl Listing {
     }
 
     /// The next item.
-    pub fn next<E>(&mut self) -> Option<Announcement<E>> {
+    pub fn next_item<E>(&mut self) -> Option<Announcement<E>> {
         let announcement = match self.topic {
             Topic::Interfaces => {
                 let interface = self.snapshot.interface_after(self.last)?;
