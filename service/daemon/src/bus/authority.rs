@@ -58,8 +58,7 @@ impl Credentials {
             return Ok(Self { uid, process: Process::Unknown });
         };
         let (_, again) = ask_once(bus, client).await?;
-        let process =
-            if again == Some(pid) { Process::Pinned { pid, pidfd } } else { Process::Unknown };
+        let process = if again == Some(pid) { Process::Pinned { pid, pidfd } } else { Process::Unknown };
         Ok(Self { uid, process })
     }
 

@@ -86,7 +86,9 @@ impl Call {
             return Ok(None);
         }
         let reply = Message::method_return(&self.0.header()).build(body);
-        reply.map(Some).map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
+        reply
+            .map(Some)
+            .map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
     }
 
     /// The reply made of bytes that were the body of an earlier one of this signature.
@@ -96,10 +98,11 @@ impl Call {
         }
         // SAFETY: the bytes are a body that zbus itself serialized with this signature, in this byte order,
         // and hold no file descriptors.
-        let reply = unsafe {
-            Message::method_return(&self.0.header()).build_raw_body(body, signature, Vec::new())
-        };
-        reply.map(Some).map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
+        let reply =
+            unsafe { Message::method_return(&self.0.header()).build_raw_body(body, signature, Vec::new()) };
+        reply
+            .map(Some)
+            .map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
     }
 
     /// The error reply, if the caller wants one.

@@ -68,9 +68,9 @@ impl Clients {
 
     /// Forgets a client that left; the calls that waited and its subscribers.
     pub fn forget(&mut self, client: &str) -> (VecDeque<Call>, Vec<SubscriberKey>) {
-        self.clients.remove(client).map_or_else(Default::default, |entry| {
-            (entry.parked, entry.subscribers.into_values().collect())
-        })
+        self.clients
+            .remove(client)
+            .map_or_else(Default::default, |entry| (entry.parked, entry.subscribers.into_values().collect()))
     }
 
     /// The subscriber that `client` made under `token`.

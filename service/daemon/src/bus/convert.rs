@@ -33,8 +33,7 @@ pub fn address(address: &PvdAddress) -> Fields {
 
 /// `AddressLifetimes`: preferred-until and valid-until by address.
 pub fn address_lifetimes(pvd: &Pvd) -> BTreeMap<String, (u64, u64)> {
-    let lifetimes =
-        |address: &PvdAddress| (deadline(address.preferred_until), deadline(address.valid_until));
+    let lifetimes = |address: &PvdAddress| (deadline(address.preferred_until), deadline(address.valid_until));
     pvd.addresses.iter().map(|address| (address.address.to_string(), lifetimes(address))).collect()
 }
 

@@ -171,7 +171,8 @@ impl Bus {
             (Some(PROPERTIES) | None, "Get") => {
                 let (wanted, property): (String, String) = call.arguments("ss")?;
                 let fields = self.properties_of(object, &wanted)?;
-                let value = fields.get(property.as_str()).ok_or_else(|| unknown_property(&wanted, &property))?;
+                let value =
+                    fields.get(property.as_str()).ok_or_else(|| unknown_property(&wanted, &property))?;
                 call.reply(&(value,))
             }
             (Some(PROPERTIES) | None, "GetAll") => {
@@ -227,9 +228,10 @@ impl Bus {
             let fields = BTreeMap::from([(properties::INTERFACE, properties::interface(view))]);
             (path::interface(view.serial), fields)
         });
-        let pvds = self.snapshot.pvds().map(|view| {
-            (path::pvd(view.serial), BTreeMap::from([(properties::PVD, properties::pvd(view))]))
-        });
+        let pvds = self
+            .snapshot
+            .pvds()
+            .map(|view| (path::pvd(view.serial), BTreeMap::from([(properties::PVD, properties::pvd(view))])));
         let objects: BTreeMap<_, _> = interfaces.chain(pvds).collect();
         let Some(reply) = call.reply(&(objects,))? else { return Ok(None) };
         if reply.data().len() > LARGEST_MESSAGE {

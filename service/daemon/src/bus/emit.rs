@@ -9,8 +9,8 @@ use mif_core::broadcast::{Broadcast, Object, ObjectId};
 use mif_core::outbox::Outgoing;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use zbus::wire::DynamicType;
 use zbus::Message;
+use zbus::wire::DynamicType;
 
 const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -84,8 +84,11 @@ impl Unicast<'_> {
                 self.signal("NoInterfaceAnnouncement", &(path::interface(*serial),))
             }
             Announcement::Pvd(view) => {
-                let body =
-                    (path::interface(view.interface), path::pvd(view.serial), convert::pvd_announcement(view));
+                let body = (
+                    path::interface(view.interface),
+                    path::pvd(view.serial),
+                    convert::pvd_announcement(view),
+                );
                 self.signal("ProvisioningDomainAnnouncement", &body)
             }
             Announcement::NoPvd(view) => {

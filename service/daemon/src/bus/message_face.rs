@@ -3,7 +3,8 @@
 
 use super::call::Call;
 use super::dispatch::{
-    Answered, INTROSPECTABLE, PEER, PROPERTIES, call_peer, unknown_interface, unknown_method, unknown_object, unknown_property,
+    Answered, INTROSPECTABLE, PEER, PROPERTIES, call_peer, unknown_interface, unknown_method, unknown_object,
+    unknown_property,
 };
 use super::error::{BusError, Name, shown};
 use super::properties::{REQUESTS_PER_SUBSCRIBER, SUBSCRIBER};
@@ -15,9 +16,7 @@ use crate::clock;
 use mif_core::announcement::{Announcement, CloseReason};
 use mif_core::plan::{self, ConnectRequest, Refusal};
 use mif_core::pvd::Serial;
-use mif_core::subscription::{
-    Outcome, Reasons, Subscriber, SubscriberRefusal, Topic, WorkKind, WorkNumber,
-};
+use mif_core::subscription::{Outcome, Reasons, Subscriber, SubscriberRefusal, Topic, WorkKind, WorkNumber};
 use mif_core::usage::Held;
 use std::sync::Arc;
 use zbus::OwnedObjectPath;
@@ -106,7 +105,9 @@ impl Bus {
         if self.clients.subscriber(&client, &token).is_some() {
             return Err(BusError::new(
                 Name::TokenInUse,
-                format!("you have a subscriber of the token \"{token}\" already; choose another token or close it"),
+                format!(
+                    "you have a subscriber of the token \"{token}\" already; choose another token or close it"
+                ),
             ));
         }
         self.usage.acquire(Held::Subscriber, &client, uid)?;
@@ -142,7 +143,9 @@ impl Bus {
                 call.no_arguments()?;
                 call.reply(&(introspect::subscriber(),))
             }
-            Some(PEER) | None if matches!(member.as_str(), "Ping" | "GetMachineId") => call_peer(call, &member),
+            Some(PEER) | None if matches!(member.as_str(), "Ping" | "GetMachineId") => {
+                call_peer(call, &member)
+            }
             // A subscriber has no properties.
             Some(PROPERTIES) | None if member == "GetAll" => {
                 let (_,): (String,) = call.arguments("s")?;
@@ -426,7 +429,9 @@ fn check_token(token: &str) -> Result<(), BusError> {
         return Ok(());
     }
     let token = shown(token);
-    Err(BusError::invalid(format!("token \"{token}\" is not 1 to 64 letters, digits and underscores (ASCII)")))
+    Err(BusError::invalid(format!(
+        "token \"{token}\" is not 1 to 64 letters, digits and underscores (ASCII)"
+    )))
 }
 
 fn is_standard_method(member: &str) -> bool {
@@ -437,7 +442,10 @@ fn interface_argument(call: &Call) -> Result<Serial, BusError> {
     let (path,): (OwnedObjectPath,) = call.arguments("o")?;
     path::parse_interface(path.as_str()).ok_or_else(|| {
         let path = shown(&path);
-        BusError::new(Name::NoSuchInterface, format!("{path} is not the path of an interface of this service"))
+        BusError::new(
+            Name::NoSuchInterface,
+            format!("{path} is not the path of an interface of this service"),
+        )
     })
 }
 
@@ -452,8 +460,5 @@ fn pvd_serial(path: &OwnedObjectPath) -> Result<Serial, BusError> {
 
 fn not_a_pvd(path: &str) -> BusError {
     let path = shown(path);
-    BusError::new(
-        Name::NoSuchPvd,
-        format!("{path} is not the path of a provisioning domain of this service"),
-    )
+    BusError::new(Name::NoSuchPvd, format!("{path} is not the path of a provisioning domain of this service"))
 }

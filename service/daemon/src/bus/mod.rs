@@ -172,8 +172,7 @@ impl Bus {
             progress,
             introductions,
         };
-        let inputs =
-            Inputs { messages, batches, progress: progress_out, introductions: introductions_out };
+        let inputs = Inputs { messages, batches, progress: progress_out, introductions: introductions_out };
         Ok((bus, inputs))
     }
 

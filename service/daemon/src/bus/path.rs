@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn each_object_has_one_spelling() {
-        for odd in ["/org/ietf/Mif1/pvd/07", "/org/ietf/Mif1/pvd/+7", "/org/ietf/Mif1/pvd/7/8", "/org/ietf/Mif2"]
+        for odd in
+            ["/org/ietf/Mif1/pvd/07", "/org/ietf/Mif1/pvd/+7", "/org/ietf/Mif1/pvd/7/8", "/org/ietf/Mif2"]
         {
             assert_eq!(parse(odd), Target::Nothing, "{odd}");
         }

@@ -11,6 +11,7 @@ use super::{Bus, convert};
 use crate::request::connect::{Connection, connect};
 use crate::translate::Translator;
 use futures_util::FutureExt;
+use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
 use mif_core::plan::{
     self, ConnectPlan, ConnectRequest, Families, Protocol, System, TranslatePlan, TranslateRequest,
@@ -19,7 +20,6 @@ use mif_core::plan::{
 use mif_core::pvd::Serial;
 use mif_core::subscription::{Outcome, WorkNumber};
 use mif_core::usage::Held;
-use mif_core::BootTime;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -141,7 +141,11 @@ impl Bus {
     }
 
     /// Begins a translation, which reports its progress to the bus task.
-    pub(super) fn start_translation(&mut self, origin: Origin, plan: TranslatePlan) -> Result<Begun, BusError> {
+    pub(super) fn start_translation(
+        &mut self,
+        origin: Origin,
+        plan: TranslatePlan,
+    ) -> Result<Begun, BusError> {
         let pvd = plan.pvd;
         let translator = Arc::clone(&self.translator);
         self.start(origin, pvd, Held::Translation, move |number, progress| {
@@ -222,7 +226,8 @@ impl Bus {
         let answered = match what {
             What::Answer(_) => return,
             What::Translated(Ok(end)) => {
-                let addresses: Vec<String> = answers.iter().map(|answer| answer.address.to_string()).collect();
+                let addresses: Vec<String> =
+                    answers.iter().map(|answer| answer.address.to_string()).collect();
                 call.reply(&(addresses, convert::translation(&answers, &end)))
             }
             What::Connected(Ok(connection)) => {

@@ -119,9 +119,7 @@ impl Bus {
     }
 
     fn existing_pvd(&self, serial: Serial) -> Result<&Arc<Pvd>, BusError> {
-        self.snapshot
-            .pvd(serial)
-            .ok_or_else(|| super::dispatch::unknown_object(path::pvd(serial).as_str()))
+        self.snapshot.pvd(serial).ok_or_else(|| super::dispatch::unknown_object(path::pvd(serial).as_str()))
     }
 }
 
@@ -158,7 +156,11 @@ fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Config
 /// An address argument: text without a zone.
 pub(super) fn parse_address(what: &str, text: &str) -> Result<IpAddr, BusError> {
     text.parse().map_err(|_| {
-        let zone = if text.contains('%') { " without a zone (the provisioning domain fixes the interface)" } else { "" };
+        let zone = if text.contains('%') {
+            " without a zone (the provisioning domain fixes the interface)"
+        } else {
+            ""
+        };
         let text = shown(text);
         BusError::invalid(format!("{what} \"{text}\" is not an IPv4 or IPv6 address{zone}"))
     })
