@@ -332,6 +332,14 @@ impl Configuration {
             && *pvd_option == other.pvd_option
     }
 
+    /// The same with these routes, of medium preference and without end.
+    #[must_use]
+    pub fn with_routes(mut self, routes: &[RouteKey]) -> Self {
+        let data = RouteData { preference: Preference::Medium, valid_until: BootTime::FOREVER };
+        self.routes = routes.iter().map(|route| (*route, data)).collect();
+        self
+    }
+
     /// Adds what a later element gave: lists are joined without repeats, other values kept when they are set.
     pub fn join(&mut self, later: &Self) {
         extend_without_repeats(&mut self.dns_servers, &later.dns_servers);

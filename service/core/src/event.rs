@@ -213,3 +213,14 @@ pub struct Lease {
     /// Everything else it said. Deadlines inside follow `expires`.
     pub configuration: Configuration,
 }
+
+impl Lease {
+    /// The same lease, ending at `expires`.
+    #[must_use]
+    pub fn ending(mut self, expires: BootTime) -> Self {
+        self.expires = expires;
+        self.configuration.lease_expires = Some(expires);
+        self.configuration.routes.values_mut().for_each(|route| route.valid_until = expires);
+        self
+    }
+}

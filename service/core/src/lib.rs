@@ -22,6 +22,7 @@ pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod hosts;
+mod lease_text;
 pub mod limits;
 pub mod outbox;
 pub mod plan;

@@ -3,11 +3,11 @@
 use super::Variables;
 use crate::BootTime;
 use crate::captive_portal::CaptivePortal;
-use crate::configuration::{AddressFamily, Configuration, Preference, Prefix, RouteData, RouteKey};
+use crate::configuration::{Configuration, RouteKey};
 use crate::event::Lease;
+use crate::lease_text::{self, parse};
 use crate::{limits, text};
 use std::net::{IpAddr, Ipv4Addr};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// A lease begins when the server grants it; dhcpcd tells of it after it has probed the address (RFC 5227 2.1: up
@@ -15,10 +15,6 @@ use std::time::Duration;
 const PROBING: Duration = Duration::from_secs(8);
 /// The kernel counts whole seconds.
 const ROUNDING: Duration = Duration::from_secs(1);
-/// The smallest MTU of IPv4 (RFC 2132 5.1).
-const MINIMUM_MTU: u32 = 68;
-/// The longest domain name as text (RFC 1035 3.1).
-const MAX_NAME_LENGTH: usize = 253;
 
 /// A lease without its end, which dhcpcd does not tell: only how long it was when it was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +72,7 @@ impl Grant {
                 search_domains: names(variables, "domain_search", limits::DOMAINS_PER_PVD),
                 domain_name: names(variables, "domain_name", 1).pop(),
                 routers,
-                mtu: variables.of_lease("interface_mtu").and_then(parse).filter(is_possible_mtu),
+                mtu: variables.of_lease("interface_mtu").and_then(lease_text::mtu),
                 ntp_servers: names(variables, "ntp_servers", limits::SERVERS_PER_PVD),
                 nis_servers: addresses(variables, "nis_servers", limits::SERVERS_PER_PVD),
                 nis_domain: variables.of_lease("nis_domain").map(text::escape),
@@ -99,12 +95,9 @@ impl Grant {
     /// or renews it), `former` the lease that was known before.
     pub fn lease(&self, told: Told, kernel_valid_until: BootTime, former: Option<&Lease>) -> Lease {
         let expires = self.expires(told, kernel_valid_until, former);
-        let mut configuration = self.configuration.clone();
-        configuration.lease_expires = Some(expires);
-        let data = RouteData { preference: Preference::Medium, valid_until: expires };
-        configuration.routes = self.routes.iter().map(|route| (*route, data)).collect();
+        let configuration = self.configuration.clone().with_routes(&self.routes);
         let address = IpAddr::V4(self.address);
-        Lease { address, prefix_length: self.prefix_length, expires, configuration }
+        Lease { address, prefix_length: self.prefix_length, expires, configuration }.ending(expires)
     }
 
     fn expires(&self, told: Told, kernel_valid_until: BootTime, former: Option<&Lease>) -> BootTime {
@@ -139,64 +132,33 @@ fn before(moment: BootTime, duration: Duration) -> BootTime {
     BootTime::from_micros(moment.as_micros().saturating_sub(micros))
 }
 
-/// The routes and the routers that lead everywhere. Classless routes replace the Router option (RFC 3442).
+/// The routes and the routers that lead everywhere.
 fn routes_and_routers(variables: Variables<'_>) -> (Vec<RouteKey>, Vec<IpAddr>) {
     let mut routes = classless_routes(variables, "classless_static_routes");
     if routes.is_empty() {
         routes = classless_routes(variables, "ms_classless_static_routes");
     }
-    let everywhere = Prefix::default_route(AddressFamily::Ipv4);
-    if routes.is_empty() {
-        let routers = addresses(variables, "routers", limits::ROUTERS_PER_PVD);
-        let route = |router: &IpAddr| RouteKey { destination: everywhere, gateway: Some(*router) };
-        return (routers.iter().map(route).collect(), routers);
-    }
-    let leading_everywhere = routes.iter().filter(|route| route.destination == everywhere);
-    let routers =
-        leading_everywhere.filter_map(|route| route.gateway).take(limits::ROUTERS_PER_PVD).collect();
-    (routes, routers)
+    lease_text::routes_and_routers(routes, addresses(variables, "routers", limits::ROUTERS_PER_PVD))
 }
 
-/// Pairs of destination and router; the router 0.0.0.0 means on-link.
+/// Pairs of destination and router.
 fn classless_routes(variables: Variables<'_>, name: &str) -> Vec<RouteKey> {
     let words: Vec<&[u8]> = variables.words(name).take(2 * limits::ROUTES_PER_ROUTER).collect();
-    let route = |[destination, gateway]: &[&[u8]; 2]| {
-        let (address, length) = std::str::from_utf8(destination).ok()?.split_once('/')?;
-        let address = IpAddr::V4(address.parse().ok()?);
-        let length = length.parse().ok().filter(|length| *length <= 32)?;
-        let gateway: Ipv4Addr = parse(gateway)?;
-        let gateway = (!gateway.is_unspecified()).then_some(IpAddr::V4(gateway));
-        Some(RouteKey { destination: Prefix::covering(address, length), gateway })
-    };
+    let route = |[destination, gateway]: &[&[u8]; 2]| lease_text::route(destination, gateway);
     words.as_chunks::<2>().0.iter().filter_map(route).collect()
 }
 
 fn prefix_length(variables: Variables<'_>) -> u8 {
     let told = variables.of_lease("subnet_cidr").and_then(parse).filter(|length: &u8| *length <= 32);
-    let mask = || {
-        let mask = u32::from(parse::<Ipv4Addr>(variables.of_lease("subnet_mask")?)?);
-        u8::try_from(mask.leading_ones()).ok()
-    };
-    told.or_else(mask).unwrap_or(32)
+    told.or_else(|| variables.of_lease("subnet_mask").and_then(lease_text::prefix_length)).unwrap_or(32)
 }
 
 fn addresses(variables: Variables<'_>, name: &str, limit: usize) -> Vec<IpAddr> {
-    let usable = |address: &Ipv4Addr| !address.is_unspecified() && !address.is_multicast();
-    variables.words(name).filter_map(parse).filter(usable).map(IpAddr::V4).take(limit).collect()
+    lease_text::addresses(variables.words(name), limit)
 }
 
-/// Names, escaped, without final dot.
 fn names(variables: Variables<'_>, name: &str, limit: usize) -> Vec<String> {
-    let names = variables.words(name).map(|word| word.strip_suffix(b".").unwrap_or(word));
-    names.filter(|name| (1..=MAX_NAME_LENGTH).contains(&name.len())).map(text::escape).take(limit).collect()
-}
-
-fn is_possible_mtu(mtu: &u32) -> bool {
-    (MINIMUM_MTU..=u32::from(u16::MAX)).contains(mtu)
-}
-
-fn parse<T: FromStr>(value: &[u8]) -> Option<T> {
-    std::str::from_utf8(value).ok()?.parse().ok()
+    lease_text::names(variables.words(name), limit)
 }
 
 #[cfg(test)]
@@ -204,6 +166,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
+    use crate::configuration::{Preference, Prefix, RouteData};
 
     /// What dhcpcd 9.4.1 says of a lease of dnsmasq, with `more` before it.
     fn granted(more: &str) -> Grant {

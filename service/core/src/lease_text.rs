@@ -1,0 +1,64 @@
+//! Values of DHCPv4 options (RFC 2132) as clients write them down: in words, unchecked.
+
+use crate::configuration::{AddressFamily, Prefix, RouteKey};
+use crate::{limits, text};
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+/// The smallest MTU of IPv4 (RFC 2132 5.1).
+const MINIMUM_MTU: u32 = 68;
+/// The longest domain name as text (RFC 1035 3.1).
+const MAX_NAME_LENGTH: usize = 253;
+
+/// A value of any type that reads itself; `None` when it makes no sense.
+pub(crate) fn parse<T: FromStr>(value: &[u8]) -> Option<T> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The first `limit` addresses that a host can have.
+pub(crate) fn addresses<'a>(words: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<IpAddr> {
+    let usable = |address: &Ipv4Addr| !address.is_unspecified() && !address.is_multicast();
+    words.into_iter().filter_map(parse).filter(usable).map(IpAddr::V4).take(limit).collect()
+}
+
+/// The first `limit` names of possible length, escaped, without final dot.
+pub(crate) fn names<'a>(words: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<String> {
+    let names = words.into_iter().map(|word| word.strip_suffix(b".").unwrap_or(word));
+    names.filter(|name| (1..=MAX_NAME_LENGTH).contains(&name.len())).map(text::escape).take(limit).collect()
+}
+
+/// An MTU in bytes that IPv4 can have.
+pub(crate) fn mtu(value: &[u8]) -> Option<u32> {
+    parse(value).filter(|mtu| (MINIMUM_MTU..=u32::from(u16::MAX)).contains(mtu))
+}
+
+/// The prefix length of a subnet mask.
+pub(crate) fn prefix_length(mask: &[u8]) -> Option<u8> {
+    u8::try_from(u32::from(parse::<Ipv4Addr>(mask)?).leading_ones()).ok()
+}
+
+/// A route to `ADDRESS/LENGTH`; the router 0.0.0.0 means on-link (RFC 3442).
+pub(crate) fn route(destination: &[u8], gateway: &[u8]) -> Option<RouteKey> {
+    let (address, length) = std::str::from_utf8(destination).ok()?.split_once('/')?;
+    let length = length.parse().ok().filter(|length| *length <= 32)?;
+    let destination = Prefix::covering(IpAddr::V4(address.parse().ok()?), length);
+    let gateway: Ipv4Addr = parse(gateway)?;
+    Some(RouteKey { destination, gateway: (!gateway.is_unspecified()).then_some(IpAddr::V4(gateway)) })
+}
+
+/// The routes of a lease and the routers that lead everywhere. Classless routes replace the Router option
+/// (RFC 3442).
+pub(crate) fn routes_and_routers(
+    classless: Vec<RouteKey>,
+    routers: Vec<IpAddr>,
+) -> (Vec<RouteKey>, Vec<IpAddr>) {
+    let everywhere = Prefix::default_route(AddressFamily::Ipv4);
+    if classless.is_empty() {
+        let route = |router: &IpAddr| RouteKey { destination: everywhere, gateway: Some(*router) };
+        return (routers.iter().map(route).collect(), routers);
+    }
+    let leading_everywhere = classless.iter().filter(|route| route.destination == everywhere);
+    let routers =
+        leading_everywhere.filter_map(|route| route.gateway).take(limits::ROUTERS_PER_PVD).collect();
+    (classless, routers)
+}
