@@ -22,7 +22,7 @@ pub enum SourceError {
     /// Router Advertisements cannot be heard for another reason.
     #[error("cannot listen for Router Advertisements")]
     RawSocket(#[source] io::Error),
-    /// The directory of the DHCP client's sockets cannot be watched.
+    /// The directories of DHCP clients cannot be watched.
     #[error("cannot watch for DHCP clients")]
     Watch(#[source] io::Error),
     /// Nobody takes observations any more: the daemon is about to stop.

@@ -1,15 +1,15 @@
 //! DHCPv4 leases of dhcpcd, through the control sockets that it opens to everybody. Its lease files are not read.
 
 mod conversation;
-mod directory;
 
+use super::directory::Directory;
 use super::{Feed, Observation, SourceError, rtnetlink};
 use crate::clock;
 use conversation::{Conversation, ConversationId, Heard};
-use directory::Directory;
 use mif_core::dhcpcd::{Grant, News, Report, Told};
 use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
 use nix::net::if_::if_nametoindex;
+use nix::sys::inotify::AddWatchFlags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -20,6 +20,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+/// How the unprivileged sockets are called: `unpriv.sock` of the one that manages all interfaces,
+/// `IF.unpriv.sock` and `IF-4.unpriv.sock` of those for one.
+const SOCKET_SUFFIX: &[u8] = b"unpriv.sock";
 /// How long the first inventory may take.
 const INVENTORY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Before a dhcpcd that has closed its connection, but is still there, is talked to again.
@@ -37,7 +40,7 @@ pub(super) async fn run(
     let (heard, waiting) = mpsc::channel(MAX_WAITING);
     let mut source = Dhcpcd {
         feed,
-        directory: Directory::watch(directory)?,
+        directory: Directory::watch(directory, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?,
         heard,
         next_id: 0,
         conversations: BTreeMap::new(),
@@ -108,11 +111,11 @@ impl Dhcpcd {
     /// One conversation for each socket that has none.
     fn begin_conversations(&mut self) {
         let engaged: BTreeSet<&OsString> = self.conversations.values().collect();
-        let sockets = self.directory.sockets();
+        let sockets = self.directory.names(is_socket_name);
         let new: Vec<OsString> = sockets.into_iter().filter(|name| !engaged.contains(name)).collect();
         for name in new {
             self.next_id += 1;
-            let path = self.directory.socket(&name);
+            let path = self.directory.entry(&name);
             let conversation = Conversation { id: self.next_id, path, heard: self.heard.clone() };
             self.tasks.spawn(conversation.run());
             self.conversations.insert(self.next_id, name);
@@ -194,6 +197,11 @@ impl Dhcpcd {
             let _ = inventory.send(());
         }
     }
+}
+
+fn is_socket_name(name: &OsStr) -> bool {
+    let start = name.as_bytes().strip_suffix(SOCKET_SUFFIX);
+    start.is_some_and(|start| start.is_empty() || start.ends_with(b"."))
 }
 
 #[cfg(test)]

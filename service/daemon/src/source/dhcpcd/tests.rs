@@ -100,6 +100,16 @@ fn frame(variables: &[&str]) -> Vec<u8> {
     [message.len().to_ne_bytes().as_slice(), &message].concat()
 }
 
+#[test]
+fn unprivileged_sockets_are_told_from_the_rest() {
+    for name in ["unpriv.sock", "wan.unpriv.sock", "wan-4.unpriv.sock", "a.b-6.unpriv.sock"] {
+        assert!(is_socket_name(OsStr::new(name)), "{name}");
+    }
+    for name in ["sock", "wan-4.sock", "wan-4.pid", "hook-state", "xunpriv.sock", ""] {
+        assert!(!is_socket_name(OsStr::new(name)), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_machine_without_dhcpcd_is_ready_at_once() {
     let mut machine = Machine::start(fresh_directory());
