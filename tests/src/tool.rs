@@ -39,7 +39,7 @@ fn find(program: &str) -> Option<PathBuf> {
     SEARCH_PATH.split(':').map(|folder| PathBuf::from(folder).join(program)).find(|path| path.is_file())
 }
 
-fn advice(program: &str) -> String {
+pub(crate) fn advice(program: &str) -> String {
     match PACKAGES.iter().find(|(name, _)| *name == program) {
         Some((_, package)) => format!("on Debian: apt-get install {package} (or run `cargo xtask test`)"),
         None => format!("it was looked for in {SEARCH_PATH}"),

@@ -194,11 +194,28 @@ pub struct Route {
 }
 
 /// The program that told of a lease.
+///
+/// The order is the precedence when several tell of one link: how surely each still stands behind what it told.
+/// First what is told by a client that is there and says itself when a lease ends; then the state of a manager of
+/// this boot, which takes it back only when it ends in good order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseClient {
     /// dhcpcd.
     Dhcpcd,
+    /// systemd-networkd, by the files of its state.
+    Networkd,
+}
+
+impl LeaseClient {
+    /// Whether what it told is a record on disk, which may be older than what happened to the lease. Then the
+    /// kernel is the witness: the lease holds as long as the link has its address, and ends with that.
+    pub const fn leaves_records(self) -> bool {
+        match self {
+            Self::Dhcpcd => false,
+            Self::Networkd => true,
+        }
+    }
 }
 
 /// A DHCPv4 lease (RFC 2131).

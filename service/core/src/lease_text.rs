@@ -1,5 +1,6 @@
 //! Values of DHCPv4 options (RFC 2132) as clients write them down: in words, unchecked.
 
+use crate::captive_portal::CaptivePortal;
 use crate::configuration::{AddressFamily, Prefix, RouteKey};
 use crate::{limits, text};
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +36,11 @@ pub(crate) fn mtu(value: &[u8]) -> Option<u32> {
 /// The prefix length of a subnet mask.
 pub(crate) fn prefix_length(mask: &[u8]) -> Option<u8> {
     u8::try_from(u32::from(parse::<Ipv4Addr>(mask)?).leading_ones()).ok()
+}
+
+/// The URI of a captive portal, when there is one (RFC 8910 2.1).
+pub(crate) fn portal(value: &[u8]) -> Option<String> {
+    CaptivePortal::read(value).and_then(CaptivePortal::into_uri)
 }
 
 /// A route to `ADDRESS/LENGTH`; the router 0.0.0.0 means on-link (RFC 3442).

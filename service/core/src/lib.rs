@@ -24,6 +24,7 @@ pub mod facts;
 pub mod hosts;
 mod lease_text;
 pub mod limits;
+pub mod networkd;
 pub mod outbox;
 pub mod plan;
 pub mod pvd;

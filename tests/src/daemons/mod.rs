@@ -4,12 +4,14 @@ mod bus;
 mod dhcpcd;
 mod dnsmasq;
 mod mifd;
+mod networkd;
 mod radvd;
 
 pub use bus::Bus;
 pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;
 pub use mifd::{Mifd, MifdSettings, program};
+pub use networkd::Networkd;
 pub use radvd::Radvd;
 
 use std::fs;

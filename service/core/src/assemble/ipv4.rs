@@ -13,6 +13,7 @@ const PROTOCOL_DHCP: u8 = 16;
 
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
     let lease = facts.lease().filter(|lease| lease.address.is_ipv4());
+    let lease = lease.as_deref();
     let owner = lease.and_then(|_| explicit::lease_owner(facts));
     let mut joined = owner.and_then(|key| assembly.pvds.get_mut(&key));
     let mut implicit = Draft::new(Family::Ipv4);

@@ -2,7 +2,6 @@
 
 use super::Variables;
 use crate::BootTime;
-use crate::captive_portal::CaptivePortal;
 use crate::configuration::{Configuration, RouteKey};
 use crate::event::Lease;
 use crate::lease_text::{self, parse};
@@ -76,7 +75,7 @@ impl Grant {
                 ntp_servers: names(variables, "ntp_servers", limits::SERVERS_PER_PVD),
                 nis_servers: addresses(variables, "nis_servers", limits::SERVERS_PER_PVD),
                 nis_domain: variables.of_lease("nis_domain").map(text::escape),
-                captive_portal: portal(variables),
+                captive_portal: variables.of_lease("captive_portal_uri").and_then(lease_text::portal),
                 server_identifier: variables.of_lease("dhcp_server_identifier").map(text::escape),
                 ..Configuration::default()
             },
@@ -116,11 +115,6 @@ impl Grant {
         let same = former.filter(|former| former.address == self.address && !granted_now);
         same.map_or(expires, |former| former.expires.min(expires))
     }
-}
-
-/// The captive portal, when the lease tells of one (RFC 8910 2.1).
-fn portal(variables: Variables<'_>) -> Option<String> {
-    variables.of_lease("captive_portal_uri").and_then(CaptivePortal::read).and_then(CaptivePortal::into_uri)
 }
 
 /// `moment` less `duration`; for ever stays for ever.

@@ -84,9 +84,17 @@ impl LinkFacts {
         &self.routers
     }
 
-    /// The DHCP lease, if a client told of one. Of several the first client's counts.
-    pub fn lease(&self) -> Option<&Lease> {
-        self.leases.values().next()
+    /// The DHCP lease, if a client told of one. Of several the first client's counts ([`LeaseClient`]), and of
+    /// records only those whose address the kernel has here, until it says so.
+    pub fn lease(&self) -> Option<Cow<'_, Lease>> {
+        self.leases.iter().find_map(|(client, lease)| {
+            if !client.leaves_records() {
+                return Some(Cow::Borrowed(lease));
+            }
+            let witness = self.addresses().find(|fact| fact.address.key.address == lease.address)?;
+            let ends = lease.expires.min(witness.address.valid_until);
+            Some(Cow::Owned(lease.clone().ending(ends)))
+        })
     }
 
     /// Until when `fact` may wait for an advertisement that explains it.
@@ -248,7 +256,8 @@ impl LinkFacts {
         {
             self.carrier = Carrier::Down;
             self.routers.clear();
-            self.leases.clear();
+            // Nobody tells of a record again when the carrier is back; the kernel says whether it still holds.
+            self.leases.retain(|client, _| client.leaves_records());
         }
     }
 

@@ -9,6 +9,7 @@ use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
 #[derive(Clone, Debug)]
 pub struct LeaseWords {
     ifindex: Ifindex,
+    client: LeaseClient,
     lease: Lease,
 }
 
@@ -16,7 +17,7 @@ pub struct LeaseWords {
 pub fn lease(ifindex: Ifindex, text: &str, expires: BootTime) -> LeaseWords {
     let (address, prefix_length) = with_length(text);
     let lease = Lease { address, prefix_length, expires, configuration: Configuration::default() };
-    LeaseWords { ifindex, lease }
+    LeaseWords { ifindex, client: LeaseClient::Dhcpcd, lease }
 }
 
 /// dhcpcd holds no lease on this link any more.
@@ -25,6 +26,12 @@ pub fn lease_gone(ifindex: Ifindex) -> Event {
 }
 
 impl LeaseWords {
+    /// By another client than dhcpcd.
+    pub fn told_by(mut self, client: LeaseClient) -> Self {
+        self.client = client;
+        self
+    }
+
     /// Option 3.
     pub fn router(mut self, router: &str) -> Self {
         let configuration = &mut self.lease.configuration;
@@ -65,7 +72,7 @@ impl LeaseWords {
 
 impl From<LeaseWords> for Event {
     fn from(words: LeaseWords) -> Self {
-        let LeaseWords { ifindex, lease } = words;
-        Self::Lease { ifindex, client: LeaseClient::Dhcpcd, lease: Box::new(lease) }
+        let LeaseWords { ifindex, client, lease } = words;
+        Self::Lease { ifindex, client, lease: Box::new(lease) }
     }
 }

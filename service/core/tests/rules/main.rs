@@ -19,6 +19,7 @@ mod explicit_routers;
 mod explicit_values;
 mod ipv4;
 mod ipv6_addresses;
+mod leases;
 mod links;
 mod resync;
 mod revision;

@@ -2,8 +2,10 @@
 //! [`Observation`]s to the engine. No source decides what a provisioning domain is.
 
 mod dhcpcd;
+mod directory;
 mod error;
 mod log_limit;
+mod networkd;
 mod readiness;
 mod router_advertisement;
 mod rtnetlink;
@@ -21,6 +23,8 @@ use tokio::task::JoinSet;
 
 /// Where dhcpcd has its control sockets.
 const DHCPCD_DIRECTORY: &str = "/run/dhcpcd";
+/// Where systemd-networkd writes down leases.
+const NETWORKD_LEASES: &str = "/run/systemd/netif/leases";
 
 /// An event and the moment at which it was seen.
 #[derive(Clone, Debug)]
@@ -49,7 +53,8 @@ pub struct Started {
 /// The first inventory: the kernel's state and the leases at hand.
 #[derive(Debug)]
 pub struct Inventory {
-    done: Option<oneshot::Receiver<()>>,
+    /// One for each source that has an inventory to give and has not given it yet.
+    awaited: Vec<oneshot::Receiver<()>>,
 }
 
 /// The running sources. They stop when this is dropped.
@@ -68,7 +73,8 @@ pub struct Sources {
 pub fn start(feed: Feed) -> Result<Started, SourceError> {
     // Opened first: what is advertised while the dump runs waits in its queue.
     let (listener, solicitor) = Listener::open()?;
-    let (leases_told, done) = oneshot::channel();
+    let (dhcpcd_told, dhcpcd_done) = oneshot::channel();
+    let (networkd_told, networkd_done) = oneshot::channel();
     let (dump_told, dump) = oneshot::channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(rtnetlink::run(feed.clone(), dump_told));
@@ -78,24 +84,31 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
             // The dump has failed, and says so itself.
             std::future::pending::<()>().await;
         }
-        let leases = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), leases_told);
+        let dhcpcd = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told);
+        let networkd = networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told);
         tokio::select! {
-            ended = leases => ended,
+            ended = dhcpcd => ended,
+            ended = networkd => ended,
             ended = listener.run(feed) => ended,
         }
     });
-    Ok(Started { solicitor, inventory: Inventory { done: Some(done) }, sources: Sources { tasks } })
+    Ok(Started {
+        solicitor,
+        inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done] },
+        sources: Sources { tasks },
+    })
 }
 
 impl Inventory {
     /// Waits until the feed has got it; for ever when a source fails before ([`Sources::failed`]). Cancel safe, and
     /// done at once when it was done before.
     pub async fn complete(&mut self) {
-        let Some(done) = &mut self.done else { return };
-        if done.await.is_err() {
-            std::future::pending::<()>().await;
+        while let Some(done) = self.awaited.last_mut() {
+            if done.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            self.awaited.pop();
         }
-        self.done = None;
     }
 }
 
