@@ -164,7 +164,7 @@ mod tests {
         let read = from_advertisement(&option(0, &[], &[])).unwrap();
         assert_eq!((read.value.priority, read.value.addresses.len()), (0, 0));
         // With a priority and nothing behind the name, however little padding that leaves (RFC 9463 3.1.6).
-        for name in [&b"\x08resolver\x00"[..], b"\x07example\x00", b"\x06dotted\x00"] {
+        for name in [&b"\x04name\x00"[..], b"\x03dns\x00", b"\x02ns\x00", NAME] {
             let mut value = [&[0, 1, 0, 0, 0, 60][..], &counted_bytes(name)].concat();
             value.resize((value.len() + 2).next_multiple_of(8) - 2, 0);
             let read = from_advertisement(&value).unwrap();

@@ -8,15 +8,17 @@ mod common;
 mod driver;
 mod flood;
 mod ground;
+mod heard;
 mod step;
 mod world;
 
 use common::at;
 use common::host::SETTINGS;
 use driver::{Driver, Shape};
+use mif_core::configuration::Element;
 use mif_core::engine::Engine;
 use mif_core::event::Event;
-use mif_core::pvd::PvdKey;
+use mif_core::pvd::{Family, Origin, Pvd, PvdKey};
 use mif_core::recording::{Line, Recorded};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
@@ -26,6 +28,16 @@ use world::World;
 fn config() -> Config {
     let path = "tests/engine_properties/regressions.txt";
     Config { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))), ..Config::default() }
+}
+
+/// Whether two have no prefix, no server and no more specific route of advertisements in common.
+fn share_nothing(one: &Pvd, other: &Pvd) -> bool {
+    let (Some(one), Some(other)) = (one.elements.get(&Element::Ra), other.elements.get(&Element::Ra)) else {
+        return true;
+    };
+    one.prefixes.keys().all(|prefix| !other.prefixes.contains_key(prefix))
+        && one.dns_servers.iter().all(|server| !other.dns_servers.contains(server))
+        && one.routes.keys().all(|key| key.destination.length == 0 || !other.routes.contains_key(key))
 }
 
 proptest! {
@@ -131,6 +143,28 @@ proptest! {
         prop_assert_eq!(lived, told);
     }
 
+    /// Rule 3: what an explicit provisioning domain holds, no other of its link holds. Rule 2: one at most has IPv4
+    /// from the lease, and the lease is in one place.
+    #[test]
+    fn explicit_ones_share_nothing(steps in steps()) {
+        let mut driver = Driver::started();
+        for step in &steps {
+            driver.take(step);
+        }
+        let snapshot = driver.settle().snapshot;
+        for interface in snapshot.interfaces() {
+            let pvds: Vec<&Pvd> = snapshot.pvds_of(interface).map(|pvd| &**pvd).collect();
+            for explicit in pvds.iter().filter(|pvd| pvd.key.origin() == Origin::Explicit) {
+                prop_assert_eq!(explicit.family == Family::Dual, explicit.elements.contains_key(&Element::Dhcpv4));
+                for other in pvds.iter().filter(|other| other.serial != explicit.serial) {
+                    prop_assert!(share_nothing(explicit, other), "{:?} and {:?}", explicit, other);
+                }
+            }
+            let leases = pvds.iter().filter(|pvd| pvd.used.lease_expires.is_some()).count();
+            prop_assert!(leases <= 1);
+        }
+    }
+
     /// Nothing that has a lifetime outlives it, whether or not the kernel ever told of its link.
     #[test]
     fn nothing_outlives_its_lifetime(steps in step::mortal_steps()) {
@@ -147,7 +181,7 @@ proptest! {
             prop_assert_eq!(facts.lease(), None);
         }
         for pvd in batch.snapshot.pvds() {
-            prop_assert!(!matches!(pvd.key, PvdKey::ImplicitIpv6Router(_)));
+            prop_assert!(!matches!(pvd.key, PvdKey::ImplicitIpv6Router(_) | PvdKey::Explicit(_)));
             prop_assert_eq!(pvd.used.lease_expires, None);
         }
     }

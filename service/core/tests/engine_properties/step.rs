@@ -1,6 +1,6 @@
 //! What may happen: a few links, names, addresses, routers, prefixes and leases, and time.
 
-use crate::common::advertisement::advertisement;
+use crate::common::advertisement::{AdvertisementWords, advertisement};
 use crate::common::event::{DHCP, KERNEL, STATIC, link};
 use crate::common::lease::{LeaseWords, lease};
 use crate::common::{at, ip, with_length};
@@ -8,6 +8,7 @@ use mif_core::BootTime;
 use mif_core::configuration::Preference;
 use mif_core::event::{Address, AddressKey, Event, Ifindex, LeaseClient, Link, LinkKind, LinkState, Route};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -46,6 +47,11 @@ const ADDRESSES: [&str; 12] = [
 const ROUTERS: [&str; 3] = ["fe80::1", "fe80::2", "fe80::3"];
 const PREFIXES: [&str; 3] = ["2001:db8:1::/64", "2001:db8:2::/64", "fd00:1::/64"];
 const SERVERS: [&str; 3] = ["2001:db8::53", "2001:db8::54", "2001:db8::55"];
+const DOMAINS: [&str; 2] = ["a.test", "b.test"];
+const PREF64: [&str; 2] = ["64:ff9b::/96", "2001:db8:64::/48"];
+const PORTALS: [&str; 3] =
+    ["https://a.test/api", "https://b.test/api", "urn:ietf:params:capport:unrestricted"];
+const IDS: [&str; 3] = ["isp.example", "corp.example", "implicit\\058eth0"];
 const DESTINATIONS: [&str; 4] = ["0.0.0.0/0", "203.0.113.0/24", "::/0", "2001:db8:ff::/48"];
 
 /// A history in which anything may follow anything, dumps included.
@@ -159,33 +165,83 @@ fn route() -> impl Strategy<Value = Route> {
 }
 
 fn advertised(longest: u32) -> impl Strategy<Value = Event> {
-    let prefixes = vec((select(&PREFIXES[..]), lifetime(longest), any::<bool>()), 0..3);
-    let servers = vec((select(&SERVERS[..]), lifetime(longest)), 0..3);
     let routes = vec((select(&DESTINATIONS[2..]), lifetime(longest)), 0..2);
     let header = (select(vec![0_u16, 4, 30, 1800]), any::<bool>(), preference());
-    let mtu = proptest::option::weighted(0.2, select(vec![1280_u32, 1480]));
-    (ifindex(), select(&ROUTERS[..]), header, prefixes, servers, routes, mtu).prop_map(
-        |(ifindex, router, (router_lifetime, managed, preference), prefixes, servers, routes, mtu)| {
-            let mut words =
-                advertisement(ifindex, router).router_lifetime(router_lifetime).preference(preference);
-            if managed {
-                words = words.managed();
-            }
-            if let Some(mtu) = mtu {
-                words = words.mtu(mtu);
-            }
-            for (prefix, lifetime, autonomous) in prefixes {
-                words = if autonomous {
-                    words.prefix(prefix, lifetime, lifetime / 2)
-                } else {
-                    words.prefix_without_autoconfiguration(prefix, lifetime, lifetime / 2)
-                };
-            }
-            let words =
-                servers.into_iter().fold(words, |words, (server, lifetime)| words.dns(server, lifetime));
-            routes.into_iter().fold(words, |words, (route, lifetime)| words.route(route, lifetime)).into()
-        },
-    )
+    let who = (ifindex(), select(&ROUTERS[..]));
+    let said = (header, routes, listed(longest), untimed(), option::weighted(0.6, pvd_option()));
+    (who, said).prop_map(|((ifindex, router), (header, routes, listed, untimed, pvd))| {
+        let (router_lifetime, managed, preference) = header;
+        let words = advertisement(ifindex, router).router_lifetime(router_lifetime).preference(preference);
+        let words = if managed { words.managed() } else { words };
+        let words = routes.into_iter().fold(words, |words, (route, lifetime)| words.route(route, lifetime));
+        let words = with_untimed(with_listed(words, listed), untimed);
+        pvd.map_or_else(|| words.clone(), |pvd| with_pvd(words.clone(), pvd)).into()
+    })
+}
+
+/// Values with a lifetime each.
+type Listed<T> = Vec<(T, u32)>;
+type AllListed = (
+    Listed<(&'static str, bool)>,
+    Listed<&'static str>,
+    Listed<&'static str>,
+    Listed<&'static str>,
+    Listed<u16>,
+);
+
+fn listed(longest: u32) -> impl Strategy<Value = AllListed> {
+    let prefixes = vec(((select(&PREFIXES[..]), any::<bool>()), lifetime(longest)), 0..3);
+    let servers = vec((select(&SERVERS[..]), lifetime(longest)), 0..3);
+    let domains = vec((select(&DOMAINS[..]), lifetime(longest)), 0..2);
+    let pref64 = vec((select(&PREF64[..]), lifetime(longest)), 0..2);
+    let resolvers = vec((0..3_u16, lifetime(longest)), 0..2);
+    (prefixes, servers, domains, pref64, resolvers)
+}
+
+fn with_listed(words: AdvertisementWords, listed: AllListed) -> AdvertisementWords {
+    let (prefixes, servers, domains, pref64, resolvers) = listed;
+    let prefix = |words: AdvertisementWords, ((prefix, autonomous), lifetime)| {
+        if autonomous {
+            words.prefix(prefix, lifetime, lifetime / 2)
+        } else {
+            words.prefix_without_autoconfiguration(prefix, lifetime, lifetime / 2)
+        }
+    };
+    let words = prefixes.into_iter().fold(words, prefix);
+    let words = servers.into_iter().fold(words, |words, (server, lifetime)| words.dns(server, lifetime));
+    let words = domains.into_iter().fold(words, |words, (domain, lifetime)| words.search(domain, lifetime));
+    let words = pref64.into_iter().fold(words, |words, (prefix, lifetime)| words.pref64(prefix, lifetime));
+    let resolver =
+        |words: AdvertisementWords, (priority, lifetime)| words.resolver("dns.test", priority, lifetime);
+    resolvers.into_iter().fold(words, resolver)
+}
+
+/// MTU and portal.
+fn untimed() -> impl Strategy<Value = (Option<u32>, Option<&'static str>)> {
+    (option::weighted(0.2, select(vec![1280_u32, 1480])), option::weighted(0.2, select(&PORTALS[..])))
+}
+
+fn with_untimed(
+    words: AdvertisementWords,
+    (mtu, portal): (Option<u32>, Option<&'static str>),
+) -> AdvertisementWords {
+    let words = mtu.into_iter().fold(words, AdvertisementWords::mtu);
+    portal.into_iter().fold(words, AdvertisementWords::portal)
+}
+
+/// ID, flags H, L and R, and sequence number.
+fn pvd_option() -> impl Strategy<Value = (&'static str, [bool; 3], u16)> {
+    (select(&IDS[..]), any::<[bool; 3]>(), 0..3_u16)
+}
+
+fn with_pvd(
+    words: AdvertisementWords,
+    (id, [http, legacy, own_header], sequence): (&str, [bool; 3], u16),
+) -> AdvertisementWords {
+    let words = words.pvd(id).sequence(sequence);
+    let words = if http { words.http() } else { words };
+    let words = if legacy { words.legacy() } else { words };
+    if own_header { words.own_header() } else { words }
 }
 
 fn preference() -> impl Strategy<Value = Preference> {

@@ -66,9 +66,8 @@ impl World {
         }
         driver.see(Event::ResyncEnd);
         for (ifindex, place) in self.places.iter().filter(|(_, place)| place.link.is_some()) {
-            for (router, heard) in &place.routers {
-                let advertisement = heard.as_advertisement(self.now);
-                driver.see(Event::RouterAdvertisement { ifindex: *ifindex, router: *router, advertisement });
+            for (router, advertisement) in place.heard.as_advertisements(self.now) {
+                driver.see(Event::RouterAdvertisement { ifindex: *ifindex, router, advertisement });
             }
             if let Some(lease) = place.lease.clone().map(Box::new) {
                 driver.see(Event::Lease { ifindex: *ifindex, client: LeaseClient::Dhcpcd, lease });
@@ -130,7 +129,7 @@ impl World {
                 self.place(route.ifindex).routes.remove(&route);
             }
             Event::RouterAdvertisement { ifindex, router, advertisement } => {
-                self.place(ifindex).hear(now, router, &advertisement);
+                self.place(ifindex).heard.hear(now, router, &advertisement);
             }
             Event::Lease { ifindex, lease, .. } => {
                 self.place(ifindex).lease = Some(*lease).filter(|lease| !lease.expires.passed(now));

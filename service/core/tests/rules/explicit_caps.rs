@@ -139,6 +139,18 @@ fn routers_of_an_id_in_use_find_a_place_on_a_full_link() {
 }
 
 #[test]
+fn one_in_use_keeps_all_its_routers_while_there_are_idle_ones() {
+    let mut host = host();
+    let says = |router: &str, id: &str| advertisement(ETH0, router).pvd(id);
+    host.see([address(ETH0, "2001:db8:1::5/64"), address(ETH0, "2001:db8:2::5/64")]);
+    host.see([says("fe80::1", "a.test").prefix("2001:db8:1::/64", 7200, 3600), says("fe80::2", "a.test")]);
+    host.see((0..FLOOD).map(flood));
+    host.see([says("fe80::3", "b.test").prefix("2001:db8:2::/64", 7200, 3600)]);
+    assert_eq!(host.addresses("b.test").len(), 1);
+    assert_eq!(host.gave("a.test", Element::Ra).routers.len(), 2);
+}
+
+#[test]
 fn addresses_are_not_counted_twice() {
     let mut host = host();
     host.see(

@@ -1,0 +1,220 @@
+//! What was heard of routers on one link of the model, kept by provisioning domain: what several routers say for one
+//! is one thing, and each router has its own routes besides.
+
+use mif_core::BootTime;
+use mif_core::captive_portal::CaptivePortal;
+use mif_core::configuration::{EncryptedDns, Preference, Prefix, PrefixData, RouteData};
+use mif_core::ra::{PrefixInformation, PvdOption, RouteInformation, RouterAdvertisement, Timed};
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+
+/// Who is fed: an explicit provisioning domain, by its ID, or the implicit one of a router.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fed {
+    Explicit(String),
+    Implicit(Ipv6Addr),
+}
+
+/// All that still holds.
+#[derive(Default)]
+pub struct Heard {
+    domains: BTreeMap<Fed, Domain>,
+}
+
+#[derive(Default)]
+struct Domain {
+    option: Option<PvdOption>,
+    mtu: Option<u32>,
+    portal: Option<CaptivePortal>,
+    prefixes: BTreeMap<Prefix, PrefixData>,
+    servers: Vec<(Ipv6Addr, BootTime)>,
+    search: Vec<(String, BootTime)>,
+    pref64: Vec<(Prefix, BootTime)>,
+    resolvers: Vec<(EncryptedDns, BootTime)>,
+    routers: BTreeMap<Ipv6Addr, Router>,
+    /// Who told of the above most recently, and so keeps standing for it.
+    spokesman: Option<Ipv6Addr>,
+}
+
+#[derive(Default)]
+struct Router {
+    default_until: Option<BootTime>,
+    preference: Preference,
+    managed: bool,
+    routes: BTreeMap<Prefix, RouteData>,
+}
+
+impl Heard {
+    /// A router advertises.
+    pub fn hear(&mut self, now: BootTime, router: Ipv6Addr, says: &RouterAdvertisement) {
+        self.expire(now);
+        let mut says = says.clone();
+        let fed = match &says.pvd {
+            Some(option) => Fed::Explicit(option.id.clone()),
+            None => Fed::Implicit(router),
+        };
+        // Rule 3: an explicit one takes what it carries from all others, an implicit one from no explicit one.
+        for (other, domain) in self.domains.iter_mut().filter(|(other, _)| **other != fed) {
+            match (&fed, other) {
+                (Fed::Explicit(_), _) => domain.lose(router, &says),
+                (Fed::Implicit(_), Fed::Explicit(_)) => domain.keep(router, &mut says),
+                (Fed::Implicit(_), Fed::Implicit(_)) => {}
+            }
+        }
+        self.domains.entry(fed).or_default().hear(now, router, &says);
+        self.expire(now);
+    }
+
+    /// Lets what ends by `now` end.
+    pub fn expire(&mut self, now: BootTime) {
+        self.domains.values_mut().for_each(|domain| domain.expire(now));
+        self.domains.retain(|_, domain| !domain.routers.is_empty());
+    }
+
+    /// Nothing of it is believed any more.
+    pub fn forget(&mut self) {
+        self.domains.clear();
+    }
+
+    /// Advertisements that say all of it again.
+    pub fn as_advertisements(&self, now: BootTime) -> Vec<(Ipv6Addr, RouterAdvertisement)> {
+        self.domains.values().flat_map(|domain| domain.as_advertisements(now)).collect()
+    }
+}
+
+impl Domain {
+    fn hear(&mut self, now: BootTime, router: Ipv6Addr, says: &RouterAdvertisement) {
+        let own = self.routers.entry(router).or_default();
+        let lifetime = u32::from(says.router_lifetime);
+        own.default_until = (lifetime != 0).then(|| now.after_lifetime(lifetime));
+        (own.preference, own.managed) = (says.preference, says.managed);
+        for option in &says.routes {
+            let valid_until = now.after_lifetime(option.lifetime);
+            own.routes.insert(option.destination, RouteData { preference: option.preference, valid_until });
+        }
+        for option in &says.prefixes {
+            let data = PrefixData {
+                on_link: option.on_link,
+                autonomous: option.autonomous,
+                preferred_until: now.after_lifetime(option.preferred_lifetime),
+                valid_until: now.after_lifetime(option.valid_lifetime),
+            };
+            self.prefixes.insert(option.prefix, data);
+        }
+        refresh(now, &mut self.servers, &says.dns_servers);
+        refresh(now, &mut self.search, &says.search_domains);
+        refresh(now, &mut self.pref64, &says.pref64);
+        refresh(now, &mut self.resolvers, &says.encrypted_dns);
+        self.mtu = says.mtu.or(self.mtu);
+        self.portal = says.captive_portal.clone().or(self.portal.take());
+        self.option = says.pvd.clone();
+        self.spokesman = Some(router);
+    }
+
+    fn lose(&mut self, router: Ipv6Addr, says: &RouterAdvertisement) {
+        self.prefixes.retain(|held, _| says.prefixes.iter().all(|option| option.prefix != *held));
+        self.servers.retain(|(held, _)| says.dns_servers.iter().all(|option| option.value != *held));
+        if let Some(own) = self.routers.get_mut(&router) {
+            own.routes.retain(|held, _| says.routes.iter().all(|option| option.destination != *held));
+        }
+    }
+
+    fn keep(&self, router: Ipv6Addr, says: &mut RouterAdvertisement) {
+        says.prefixes.retain(|option| !self.prefixes.contains_key(&option.prefix));
+        says.dns_servers.retain(|option| self.servers.iter().all(|(held, _)| *held != option.value));
+        if let Some(own) = self.routers.get(&router) {
+            says.routes.retain(|option| !own.routes.contains_key(&option.destination));
+        }
+    }
+
+    fn expire(&mut self, now: BootTime) {
+        self.prefixes.retain(|_, data| !data.valid_until.passed(now));
+        self.servers.retain(|(_, until)| !until.passed(now));
+        self.search.retain(|(_, until)| !until.passed(now));
+        self.pref64.retain(|(_, until)| !until.passed(now));
+        self.resolvers.retain(|(_, until)| !until.passed(now));
+        let spokesman = self.spokesman.filter(|_| {
+            !(self.prefixes.is_empty()
+                && self.servers.is_empty()
+                && self.search.is_empty()
+                && self.pref64.is_empty()
+                && self.resolvers.is_empty())
+        });
+        self.routers.retain(|router, own| {
+            own.default_until = own.default_until.filter(|until| !until.passed(now));
+            own.routes.retain(|_, data| !data.valid_until.passed(now));
+            own.default_until.is_some() || !own.routes.is_empty() || spokesman == Some(*router)
+        });
+    }
+
+    /// One of each router, the spokesman's with everything in it.
+    fn as_advertisements(&self, now: BootTime) -> Vec<(Ipv6Addr, RouterAdvertisement)> {
+        let mut all = Vec::new();
+        for (router, own) in &self.routers {
+            let mut says = own.as_advertisement(now);
+            (says.mtu, says.pvd, says.captive_portal) = (self.mtu, self.option.clone(), self.portal.clone());
+            if self.spokesman == Some(*router) {
+                self.fill_in(now, &mut says);
+            }
+            all.push((*router, says));
+        }
+        // Who tells of it last stands for it.
+        all.sort_by_key(|(router, _)| self.spokesman == Some(*router));
+        all
+    }
+
+    fn fill_in(&self, now: BootTime, says: &mut RouterAdvertisement) {
+        let prefix = |(prefix, data): (&Prefix, &PrefixData)| PrefixInformation {
+            prefix: *prefix,
+            on_link: data.on_link,
+            autonomous: data.autonomous,
+            valid_lifetime: left(now, data.valid_until),
+            preferred_lifetime: left(now, data.preferred_until),
+        };
+        says.prefixes = self.prefixes.iter().map(prefix).collect();
+        says.dns_servers = timed(now, &self.servers);
+        says.search_domains = timed(now, &self.search);
+        says.pref64 = timed(now, &self.pref64);
+        says.encrypted_dns = timed(now, &self.resolvers);
+    }
+}
+
+impl Router {
+    fn as_advertisement(&self, now: BootTime) -> RouterAdvertisement {
+        let route = |(destination, data): (&Prefix, &RouteData)| RouteInformation {
+            destination: *destination,
+            preference: data.preference,
+            lifetime: left(now, data.valid_until),
+        };
+        let lifetime = self.default_until.map_or(0, |until| u16::try_from(left(now, until)).unwrap());
+        RouterAdvertisement {
+            router_lifetime: lifetime,
+            preference: self.preference,
+            managed: self.managed,
+            routes: self.routes.iter().map(route).collect(),
+            ..RouterAdvertisement::default()
+        }
+    }
+}
+
+/// Seconds until then.
+fn left(now: BootTime, until: BootTime) -> u32 {
+    now.until(until).map_or(u32::MAX, |left| u32::try_from(left.as_secs()).unwrap())
+}
+
+fn timed<T: Clone>(now: BootTime, list: &[(T, BootTime)]) -> Vec<Timed<T>> {
+    list.iter().map(|(value, until)| Timed { value: value.clone(), lifetime: left(now, *until) }).collect()
+}
+
+/// What is known keeps its place, what is new comes last, and what is withdrawn goes.
+fn refresh<T: Clone + PartialEq>(now: BootTime, list: &mut Vec<(T, BootTime)>, options: &[Timed<T>]) {
+    for option in options {
+        let until = now.after_lifetime(option.lifetime);
+        match list.iter_mut().find(|(value, _)| *value == option.value) {
+            Some((_, known)) if option.lifetime != 0 => *known = until,
+            Some(_) => list.retain(|(value, _)| *value != option.value),
+            None if option.lifetime == 0 => {}
+            None => list.push((option.value.clone(), until)),
+        }
+    }
+}
