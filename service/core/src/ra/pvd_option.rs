@@ -178,7 +178,7 @@ mod tests {
             vec![21, 1, 0, 0, 0, 0, 0, 0],
         ];
         for option in broken {
-            let (advertisement, dropped) = parse(&[option.clone()]);
+            let (advertisement, dropped) = parse(std::slice::from_ref(&option));
             assert_eq!(advertisement.pvd, None, "{option:?}");
             assert_eq!(advertisement.dns_servers, [], "{option:?}");
             assert_eq!((advertisement.router_lifetime, dropped.malformed), (1800, 1), "{option:?}");

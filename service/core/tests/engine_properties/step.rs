@@ -14,6 +14,7 @@ use proptest::sample::select;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most steps are events, and histories are short")]
 pub enum Step {
     /// A source saw something.
     Event(Event),
