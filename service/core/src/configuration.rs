@@ -381,7 +381,7 @@ fn keep_first<T: Clone>(value: &mut Option<T>, later: &Option<T>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::expect_used)]
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
 

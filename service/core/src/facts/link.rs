@@ -180,6 +180,10 @@ impl LinkFacts {
         router: Ipv6Addr,
         advertisement: &RouterAdvertisement,
     ) -> Option<Overflow> {
+        // A host that routes hears itself, and what it tells others is not its own configuration.
+        if self.addresses.keys().any(|key| key.address == IpAddr::V6(router)) {
+            return None;
+        }
         self.discovery.answer();
         self.expire_routers(now);
         let advertiser = Advertiser::of(router, advertisement);

@@ -1,7 +1,7 @@
 //! Implicit provisioning domains of routers: rule 1, and lifetimes (rules 1 and 5).
 
 use crate::common::advertisement::advertisement;
-use crate::common::event::{ETH0, ETH1, up};
+use crate::common::event::{ETH0, ETH1, address, up};
 use crate::common::host::Host;
 use crate::common::{at, ip, prefix};
 use mif_core::BootTime;
@@ -47,6 +47,17 @@ fn an_advertisement_makes_one_for_its_interface_and_router() {
     let default = gave.routes[&default_via("fe80::1")];
     assert_eq!((default.preference, default.valid_until), (Preference::High, at(2800)));
     assert_eq!(gave.routes.len(), 2);
+}
+
+/// A host that routes hears the advertisements that it sends itself (multicast is looped back).
+#[test]
+fn what_this_host_advertises_to_others_is_not_its_own() {
+    let mut host = host();
+    host.see([address(ETH0, "fe80::1/64")]);
+    host.see([advertisement(ETH0, "fe80::1").prefix("2001:db8:1::/64", 7200, 3600)]);
+    assert_eq!(host.snapshot().pvds().count(), 0);
+    host.see([advertisement(ETH0, "fe80::2").prefix("2001:db8:1::/64", 7200, 3600)]);
+    assert_eq!(host.pvd(ROUTER2).id, ROUTER2);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub struct BusError {
 }
 
 /// The error names of the D-Bus contract.
+#[expect(clippy::enum_variant_names, reason = "NameNotFound is the contract's word")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     NoSuchInterface,
