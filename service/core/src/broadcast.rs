@@ -145,11 +145,12 @@ impl Coalescer {
                 let object = Object::Interface(Arc::clone(interface));
                 Some(Broadcast::Changed(object, pending | Properties::PROVISIONING_DOMAINS))
             }
-            Change::InterfaceChanged(interface) => {
-                let id = ObjectId::Interface(interface.serial);
-                // Which of the three it was is not worth a comparison: they are small and change seldom.
-                let changed = Properties::NAME | Properties::DISPLAY_NAME | Properties::STATE;
-                self.coalesce(now, id, changed, || Object::Interface(Arc::clone(interface)))
+            Change::InterfaceChanged { old, new } => {
+                let changed = Properties::NAME.when(old.name != new.name)
+                    | Properties::DISPLAY_NAME.when(old.display_name != new.display_name)
+                    | Properties::STATE.when(old.state != new.state);
+                let id = ObjectId::Interface(new.serial);
+                self.coalesce(now, id, changed, || Object::Interface(Arc::clone(new)))
             }
             Change::PvdChanged(delta) => {
                 let id = ObjectId::Pvd(delta.new.serial);

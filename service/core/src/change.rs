@@ -15,7 +15,12 @@ pub enum Change {
     /// Broadcast: a new interface, its list of provisioning domains still empty. Then unicast: announced.
     InterfaceAdded(Arc<Interface>),
     /// Broadcast: values of an interface other than its list.
-    InterfaceChanged(Arc<Interface>),
+    InterfaceChanged {
+        /// As it was.
+        old: Arc<Interface>,
+        /// As it is.
+        new: Arc<Interface>,
+    },
     /// Broadcast, at once: the list of provisioning domains of an interface.
     PvdsListed(Arc<Interface>),
     /// Unicast: a provisioning domain is gone, with all that was announced of it.

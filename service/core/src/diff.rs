@@ -129,9 +129,10 @@ impl Published {
             return;
         }
         let new = Interface { name: link.name.clone(), display_name, state: link.state, ..(**old).clone() };
-        self.interface = Arc::new(new);
-        target.snapshot.put_interface(Arc::clone(&self.interface));
-        target.tell(Change::InterfaceChanged(Arc::clone(&self.interface)));
+        let new = Arc::new(new);
+        let old = std::mem::replace(&mut self.interface, Arc::clone(&new));
+        target.snapshot.put_interface(Arc::clone(&new));
+        target.tell(Change::InterfaceChanged { old, new });
     }
 
     fn update_pvds(&mut self, mut drafts: BTreeMap<PvdKey, Draft>, target: &mut Target<'_>) {

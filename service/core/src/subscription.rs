@@ -209,7 +209,7 @@ impl<E: Clone> Subscriber<E> {
             Change::PvdChanged(delta) => self.change_pvd(delta, &mut output),
             Change::InterfaceAdded(_)
             | Change::PvdAnnounced(_)
-            | Change::InterfaceChanged(_)
+            | Change::InterfaceChanged { .. }
             | Change::PvdsListed(_)
             | Change::PvdRemoved(_)
             | Change::PvdAdded(_)

@@ -63,7 +63,9 @@ fn main() -> ExitCode {
 }
 
 fn start_logging(level: LogLevel) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("{0},mifd={0}", level.word()));
+    // What the libraries have to say beyond warnings is about them, not about the networks.
+    let libraries = if level == LogLevel::Error { "error" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::new(format!("{libraries},mifd={}", level.word()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

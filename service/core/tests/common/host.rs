@@ -175,7 +175,7 @@ fn announcements_of(change: &Change) -> Vec<String> {
             };
             delta.addresses.iter().map(address).chain(delta.elements.iter().map(element)).collect()
         }
-        Change::InterfaceChanged(_)
+        Change::InterfaceChanged { .. }
         | Change::PvdsListed(_)
         | Change::PvdAdded(_)
         | Change::PvdRemoved(_)

@@ -55,7 +55,7 @@ impl Listener {
     fn hear_change(&mut self, change: &Change) {
         match change {
             Change::InterfaceAdded(interface) => self.interface_added(interface),
-            Change::InterfaceChanged(interface) => self.interface_changed(interface),
+            Change::InterfaceChanged { new, .. } => self.interface_changed(new),
             Change::PvdsListed(interface) => self.pvds_listed(interface),
             Change::InterfaceWithdrawn(interface) => self.interface_withdrawn(interface),
             Change::InterfaceRemoved(interface) => self.interface_removed(interface),

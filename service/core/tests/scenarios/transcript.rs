@@ -70,7 +70,7 @@ impl Transcript {
     fn change(&self, change: &Change, snapshot: &Snapshot) -> Vec<String> {
         match change {
             Change::InterfaceAdded(interface) => vec![format!("+ {}", interface_words(interface))],
-            Change::InterfaceChanged(interface) => vec![format!("  {}", interface_words(interface))],
+            Change::InterfaceChanged { new, .. } => vec![format!("  {}", interface_words(new))],
             Change::InterfaceWithdrawn(interface) => vec![format!("- interface {}", interface.name)],
             Change::PvdAnnounced(pvd) => vec![format!("+ {} {}", pvd.family.word(), pvd.id)],
             Change::PvdWithdrawn(pvd) => vec![format!("- {} {}", pvd.family.word(), pvd.id)],
