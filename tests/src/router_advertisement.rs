@@ -179,6 +179,26 @@ impl RouterAdvertisement {
         self
     }
 
+    /// A PvD option (RFC 8801, 3.1) with the options of another message inside; `flags` are its first two octets:
+    /// H 0x8000, L 0x4000, R 0x2000 (then the header of that message is inside, too), delay 0x000f.
+    #[must_use]
+    pub fn pvd(mut self, flags: u16, sequence: u16, id: &str, inside: &Self) -> Self {
+        let mut option = vec![21, 0];
+        option.extend(flags.to_be_bytes());
+        option.extend(sequence.to_be_bytes());
+        for label in id.split('.') {
+            option.push(u8::try_from(label.len()).expect("a label"));
+            option.extend(label.as_bytes());
+        }
+        option.push(0);
+        option.resize(option.len().next_multiple_of(8), 0);
+        let own_header = flags & 0x2000 != 0;
+        option.extend(if own_header { &inside.0[..] } else { &inside.0[16..] });
+        option[1] = u8::try_from(option.len() / 8).expect("an option of at most 2,040 octets");
+        self.0.extend(option);
+        self
+    }
+
     /// Any bytes.
     #[must_use]
     pub fn raw(mut self, bytes: &[u8]) -> Self {
