@@ -10,6 +10,7 @@ pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 const PACKAGES: &[(&str, &str)] = &[
     ("busctl", "systemd"),
     ("dbus-daemon", "dbus-daemon"),
+    ("dhclient", "isc-dhcp-client"),
     ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
     ("ethtool", "ethtool"),

@@ -197,7 +197,7 @@ pub struct Route {
 ///
 /// The order is the precedence when several tell of one link: how surely each still stands behind what it told.
 /// First what is told by a client that is there and says itself when a lease ends; then the state of a manager of
-/// this boot, which takes it back only when it ends in good order.
+/// this boot, which takes it back only when it ends in good order; last a file that outlives client and machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseClient {
@@ -205,6 +205,8 @@ pub enum LeaseClient {
     Dhcpcd,
     /// systemd-networkd, by the files of its state.
     Networkd,
+    /// ISC dhclient, by its lease files.
+    Dhclient,
 }
 
 impl LeaseClient {
@@ -213,7 +215,7 @@ impl LeaseClient {
     pub const fn leaves_records(self) -> bool {
         match self {
             Self::Dhcpcd => false,
-            Self::Networkd => true,
+            Self::Networkd | Self::Dhclient => true,
         }
     }
 }

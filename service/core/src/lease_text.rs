@@ -47,9 +47,21 @@ pub(crate) fn portal(value: &[u8]) -> Option<String> {
 pub(crate) fn route(destination: &[u8], gateway: &[u8]) -> Option<RouteKey> {
     let (address, length) = std::str::from_utf8(destination).ok()?.split_once('/')?;
     let length = length.parse().ok().filter(|length| *length <= 32)?;
-    let destination = Prefix::covering(IpAddr::V4(address.parse().ok()?), length);
-    let gateway: Ipv4Addr = parse(gateway)?;
-    Some(RouteKey { destination, gateway: (!gateway.is_unspecified()).then_some(IpAddr::V4(gateway)) })
+    Some(route_to(address.parse().ok()?, length, parse(gateway)?))
+}
+
+/// Classless routes in the bytes of their option: prefix length, as many bytes of the destination as it covers,
+/// router (RFC 3442). What comes after something that makes no sense is lost.
+pub(crate) fn packed_routes(bytes: &[u8]) -> Vec<RouteKey> {
+    let mut routes = Vec::new();
+    let mut rest = bytes;
+    while routes.len() < limits::ROUTES_PER_ROUTER
+        && let Some((route, left)) = packed_route(rest)
+    {
+        routes.push(route);
+        rest = left;
+    }
+    routes
 }
 
 /// The routes of a lease and the routers that lead everywhere. Classless routes replace the Router option
@@ -67,4 +79,50 @@ pub(crate) fn routes_and_routers(
     let routers =
         leading_everywhere.filter_map(|route| route.gateway).take(limits::ROUTERS_PER_PVD).collect();
     (classless, routers)
+}
+
+fn packed_route(bytes: &[u8]) -> Option<(RouteKey, &[u8])> {
+    let (length, rest) = bytes.split_first().filter(|(length, _)| **length <= 32)?;
+    let (significant, rest) = rest.split_at_checked(usize::from(length.div_ceil(8)))?;
+    let (gateway, rest) = rest.split_first_chunk::<4>()?;
+    let mut destination = [0; 4];
+    destination.iter_mut().zip(significant).for_each(|(byte, told)| *byte = *told);
+    Some((route_to(destination.into(), *length, Ipv4Addr::from(*gateway)), rest))
+}
+
+fn route_to(destination: Ipv4Addr, length: u8, gateway: Ipv4Addr) -> RouteKey {
+    let gateway = (!gateway.is_unspecified()).then_some(IpAddr::V4(gateway));
+    RouteKey { destination: Prefix::covering(IpAddr::V4(destination), length), gateway }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn packed_routes_are_those_of_the_rfc() {
+        let bytes = [8, 10, 192, 0, 2, 9, 0, 192, 0, 2, 1, 12, 172, 31, 0, 0, 0, 0, 24, 10, 1];
+        let routes = packed_routes(&bytes);
+        let expected = [
+            route(b"10.0.0.0/8", b"192.0.2.9"),
+            route(b"0.0.0.0/0", b"192.0.2.1"),
+            // Bits beyond the length do not count, and the last one is cut off.
+            route(b"172.16.0.0/12", b"0.0.0.0"),
+        ];
+        assert_eq!(routes, expected.map(Option::unwrap));
+        assert_eq!(routes[2].gateway, None);
+        assert!(packed_routes(&[33, 1, 2, 3, 4, 5, 6, 7, 8, 9]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_packed_routes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let routes = packed_routes(&bytes);
+            prop_assert!(routes.len() <= limits::ROUTES_PER_ROUTER);
+            prop_assert!(routes.iter().all(|route| route.destination.length <= 32));
+        }
+    }
 }

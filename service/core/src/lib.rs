@@ -16,6 +16,7 @@ pub mod broadcast;
 pub mod captive_portal;
 pub mod change;
 pub mod configuration;
+pub mod dhclient;
 pub mod dhcpcd;
 pub mod diff;
 pub mod engine;

@@ -1,6 +1,7 @@
 //! The daemons of a universe: the real ones that machines and routers run, and ours.
 
 mod bus;
+mod dhclient;
 mod dhcpcd;
 mod dnsmasq;
 mod mifd;
@@ -8,6 +9,7 @@ mod networkd;
 mod radvd;
 
 pub use bus::Bus;
+pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;
 pub use mifd::{Mifd, MifdSettings, program};

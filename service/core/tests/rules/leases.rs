@@ -82,6 +82,7 @@ fn of_several_clients_the_one_that_stands_behind_its_lease_counts() {
     let told = |client, server| lease(ETH0, ADDRESS, expires).told_by(client).dns(server);
     host.see(events![
         address(ETH0, ADDRESS).lasting(expires, expires),
+        told(LeaseClient::Dhclient, "192.0.2.3"),
         told(LeaseClient::Dhcpcd, "192.0.2.1"),
         told(LeaseClient::Networkd, "192.0.2.2"),
     ]);
@@ -89,4 +90,7 @@ fn of_several_clients_the_one_that_stands_behind_its_lease_counts() {
     assert_eq!(servers(&host), [ip("192.0.2.1")]);
     host.see([lease_gone(ETH0)]);
     assert_eq!(servers(&host), [ip("192.0.2.2")]);
+    // A record without witness does not stand in the way of the next.
+    host.see([lease(ETH0, "192.0.2.9/24", expires).told_by(LeaseClient::Networkd).dns("192.0.2.2")]);
+    assert_eq!(servers(&host), [ip("192.0.2.3")]);
 }

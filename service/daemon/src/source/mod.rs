@@ -1,6 +1,7 @@
 //! Sources: each reads one part of the world, decodes it with the core's parsers, stamps the time and hands
 //! [`Observation`]s to the engine. No source decides what a provisioning domain is.
 
+mod dhclient;
 mod dhcpcd;
 mod directory;
 mod error;
@@ -25,6 +26,9 @@ use tokio::task::JoinSet;
 const DHCPCD_DIRECTORY: &str = "/run/dhcpcd";
 /// Where systemd-networkd writes down leases.
 const NETWORKD_LEASES: &str = "/run/systemd/netif/leases";
+/// Where ISC dhclient writes down leases: by itself, and as a helper of NetworkManager (which lets only root read
+/// them on most machines).
+const DHCLIENT_DIRECTORIES: [&str; 2] = ["/var/lib/dhcp", "/var/lib/NetworkManager"];
 
 /// An event and the moment at which it was seen.
 #[derive(Clone, Debug)]
@@ -75,6 +79,7 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     let (listener, solicitor) = Listener::open()?;
     let (dhcpcd_told, dhcpcd_done) = oneshot::channel();
     let (networkd_told, networkd_done) = oneshot::channel();
+    let (dhclient_told, dhclient_done) = oneshot::channel();
     let (dump_told, dump) = oneshot::channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(rtnetlink::run(feed.clone(), dump_told));
@@ -86,15 +91,17 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
         }
         let dhcpcd = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told);
         let networkd = networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told);
+        let dhclient = dhclient::run(feed.clone(), DHCLIENT_DIRECTORIES.map(PathBuf::from), dhclient_told);
         tokio::select! {
             ended = dhcpcd => ended,
             ended = networkd => ended,
+            ended = dhclient => ended,
             ended = listener.run(feed) => ended,
         }
     });
     Ok(Started {
         solicitor,
-        inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done] },
+        inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done, dhclient_done] },
         sources: Sources { tasks },
     })
 }

@@ -1,0 +1,118 @@
+//! DHCPv4 leases of ISC dhclient, from its lease files.
+//!
+//! dhclient holds its file open, appends to it, and now and then truncates it and writes it anew. It writes down a
+//! lease before the link has the address, and nothing when it gives it back. So nothing ends here: a lease that is
+//! written down holds while the kernel has its address, and until its time is over
+//! ([`LeaseClient::leaves_records`]).
+
+use super::directory::Directory;
+use super::{Feed, Observation, SourceError};
+use crate::clock;
+use mif_core::dhclient::{self, Clocks, MAX_FILE, Record};
+use mif_core::event::{Event, Ifindex, LeaseClient};
+use nix::net::if_::if_nametoindex;
+use nix::sys::inotify::AddWatchFlags;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+
+/// How lease files are called: `dhclient.leases`, `dhclient.IF.leases`, `dhclient-IF.leases` and, of NetworkManager,
+/// `dhclient-UUID-IF.lease`.
+const PREFIX: &[u8] = b"dhclient";
+const SUFFIXES: [&[u8]; 2] = [b".leases", b".lease"];
+
+/// Tells `feed` every lease that is written down in `directories`, for ever. `inventory` is told when all the leases
+/// at hand now have been told.
+pub(super) async fn run(
+    feed: Feed,
+    directories: [PathBuf; 2],
+    inventory: oneshot::Sender<()>,
+) -> Result<Infallible, SourceError> {
+    let news = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_MODIFY;
+    let [own, helper] = directories.map(|path| Directory::watch(path, news));
+    let (mut own, mut helper) = (own?, helper?);
+    let mut source = Dhclient { feed, told: BTreeMap::new() };
+    source.read([&own, &helper]).await?;
+    // Nobody may wait for it any more.
+    let _ = inventory.send(());
+    loop {
+        tokio::select! {
+            changed = own.changed() => changed?,
+            changed = helper.changed() => changed?,
+        }
+        source.read([&own, &helper]).await?;
+    }
+}
+
+struct Dhclient {
+    feed: Feed,
+    /// What was told, by the name of the interface.
+    told: BTreeMap<Vec<u8>, (Ifindex, Record)>,
+}
+
+impl Dhclient {
+    async fn read(&mut self, directories: [&Directory; 2]) -> Result<(), SourceError> {
+        self.told.retain(|interface, (ifindex, _)| ifindex_of(interface) == Some(*ifindex));
+        for (interface, record) in at_hand(directories) {
+            let Some(ifindex) = ifindex_of(&interface) else { continue };
+            // The same again is no news, even if the time of day was set since.
+            if self.told.get(&interface).is_some_and(|told| *told == (ifindex, record.clone())) {
+                continue;
+            }
+            self.tell(ifindex, &record).await?;
+            self.told.insert(interface, (ifindex, record));
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, ifindex: Ifindex, record: &Record) -> Result<(), SourceError> {
+        let clocks = clocks();
+        let client = LeaseClient::Dhclient;
+        let event = match record.lease(clocks) {
+            Some(lease) => Event::Lease { ifindex, client, lease: Box::new(lease) },
+            // It takes the place of one that may not have run out.
+            None => Event::LeaseGone { ifindex, client },
+        };
+        tracing::debug!(ifindex, address = %record.address(), "dhclient has written down a lease");
+        let observation = Observation { at: clocks.boot, event };
+        self.feed.send(observation).await.map_err(|_| SourceError::FeedClosed)
+    }
+}
+
+/// The latest lease of each interface. Several dhclients may have been at work on one, each with its own file.
+fn at_hand(directories: [&Directory; 2]) -> BTreeMap<Vec<u8>, Record> {
+    let mut latest: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
+    for directory in directories {
+        for name in directory.names(is_lease_file) {
+            let Some(file) = directory.read_end(&name, MAX_FILE) else { continue };
+            for (interface, record) in dhclient::records(&file) {
+                if latest.get(&interface).is_none_or(|known| record.is_newer_than(known)) {
+                    latest.insert(interface, record);
+                }
+            }
+        }
+    }
+    latest
+}
+
+fn is_lease_file(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(PREFIX) && SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+fn ifindex_of(interface: &[u8]) -> Option<Ifindex> {
+    if_nametoindex(OsStr::from_bytes(interface)).ok()
+}
+
+fn clocks() -> Clocks {
+    // Before 1970 there are no leases, and everything that is written down lies ahead.
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Clocks { boot: clock::now(), unix }
+}
+
+#[cfg(test)]
+mod tests;

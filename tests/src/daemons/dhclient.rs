@@ -1,0 +1,71 @@
+//! ISC dhclient: a host's client for DHCPv4, with a lease file.
+
+use std::fs;
+use std::process::Command;
+
+use crate::cable::LinkEnd;
+use crate::node::Node;
+use crate::process::Process;
+use crate::tool;
+
+use super::write_file;
+
+/// Where it writes down leases.
+pub const LEASES: &str = "/var/lib/dhcp/dhclient.leases";
+
+/// As in Debian's dhclient.conf, less what a test would wait for, and with all that is asked of it.
+const SETTINGS: &str = "\
+option rfc3442-classless-static-routes code 121 = array of unsigned integer 8;
+request subnet-mask, routers, domain-name, domain-name-servers, domain-search, interface-mtu,
+  rfc3442-classless-static-routes, ntp-servers, nis-domain, nis-servers;
+initial-interval 1;
+retry 1;
+";
+
+/// How a dhclient is to look after a link. Its script sets the address, as on every machine.
+#[derive(Clone, Debug)]
+pub struct Dhclient {
+    node: Node,
+    link: String,
+}
+
+impl Dhclient {
+    /// One for a link.
+    pub fn on(end: &LinkEnd) -> Self {
+        Self { node: end.node().clone(), link: end.name().to_owned() }
+    }
+
+    /// Starts it; the lease is to be waited for.
+    ///
+    /// # Panics
+    /// When it is not installed, or ends instead.
+    pub async fn start(&self) -> Process {
+        fs::create_dir_all("/var/lib/dhcp").expect("make the folder of lease files");
+        // Its script looks whether the root file system is on the network, and ends without this file.
+        fs::write("/etc/fstab", "").expect("write the universe's own /etc/fstab");
+        let mut command = self.command();
+        command.arg("-d").arg(&self.link);
+        let process = self.node.spawn(&format!("dhclient-{}", self.link), command);
+        process.wait_for_log("Listening on").await;
+        process
+    }
+
+    /// Gives the lease back, and ends the one that holds it.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn release(&self) {
+        let mut command = self.command();
+        command.args(["-d", "-r"]).arg(&self.link);
+        let status = self.node.spawn(&format!("dhclient-release-{}", self.link), command).ended().await;
+        assert!(status.success(), "dhclient -r ended with {status}");
+    }
+
+    fn command(&self) -> Command {
+        let config = write_file(&format!("dhclient-{}.conf", self.link), SETTINGS);
+        let mut command = tool::command("dhclient");
+        command.args(["-4", "-v", "-lf", LEASES, "-pf"]).arg(format!("/run/dhclient.{}.pid", self.link));
+        command.arg("-cf").arg(config).env("PATH", tool::SEARCH_PATH);
+        command
+    }
+}
