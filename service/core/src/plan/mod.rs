@@ -41,6 +41,18 @@ pub const NAME_LENGTH: usize = 1024;
 /// The most addresses that one translation gives.
 pub const ADDRESSES_PER_TRANSLATION: usize = 64;
 
+/// Answers in the order to try them (RFC 6724 6), with the addresses of `pvd` as the only sources.
+pub fn best_first(pvd: &Pvd, answers: Vec<Answer>) -> Vec<Answer> {
+    use crate::address_selection::{Candidate, order_destinations};
+    let candidates: Vec<Candidate> = pvd.addresses.iter().filter_map(Candidate::of).collect();
+    let addresses: Vec<IpAddr> = answers.iter().map(|answer| answer.address).collect();
+    let order: Vec<IpAddr> =
+        order_destinations(&addresses, &candidates).into_iter().map(|ranked| ranked.address).collect();
+    let mut answers = answers;
+    answers.sort_by_key(|answer| order.iter().position(|address| *address == answer.address));
+    answers
+}
+
 fn find(snapshot: &Snapshot, serial: Serial) -> Result<&Arc<Pvd>, Refusal> {
     snapshot.pvd(serial).ok_or(Refusal::PvdGone(serial))
 }

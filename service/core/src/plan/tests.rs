@@ -461,3 +461,16 @@ proptest! {
         prop_assert!(dns.names.iter().all(|full| full.ends_with(suffix)));
     }
 }
+
+/// RFC 6724 6: what the provisioning domain has no source for comes last (rule 1), then IPv6 before IPv4 (rule 6).
+#[test]
+fn a_whole_answer_is_in_the_order_to_try_it() {
+    let order = |pvd: &Pvd, addresses: [&str; 3]| -> Vec<String> {
+        let answers = addresses.map(|text| Answer::local(ip(text), AnswerSource::Hosts)).to_vec();
+        best_first(pvd, answers).iter().map(|answer| answer.address.to_string()).collect()
+    };
+    let [ipv4, ipv6, _] = two_links();
+    let given = ["203.0.113.1", "2001:db8:9::1", "203.0.113.2"];
+    assert_eq!(order(&ipv4, given), ["203.0.113.1", "203.0.113.2", "2001:db8:9::1"]);
+    assert_eq!(order(&ipv6, given), ["2001:db8:9::1", "203.0.113.1", "203.0.113.2"]);
+}

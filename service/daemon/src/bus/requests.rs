@@ -222,10 +222,15 @@ impl Bus {
             }
             return;
         }
-        let Some(Work { owner: Owner::Call(call), answers, .. }) = self.end_work(number) else { return };
+        let Some(Work { owner: Owner::Call(call), pvd, answers, .. }) = self.end_work(number) else { return };
         let answered = match what {
             What::Answer(_) => return,
             What::Translated(Ok(end)) => {
+                // The whole answer is for a program that takes the first that works.
+                let answers = match self.snapshot.pvd(pvd) {
+                    Some(pvd) => plan::best_first(pvd, answers),
+                    None => answers,
+                };
                 let addresses: Vec<String> =
                     answers.iter().map(|answer| answer.address.to_string()).collect();
                 call.reply(&(addresses, convert::translation(&answers, &end)))
