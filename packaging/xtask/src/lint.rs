@@ -16,7 +16,8 @@ pub fn lint(dependencies: &Dependencies) -> Result<(), Error> {
     command::run(workspace::cargo().args(clippy))?;
     install_cargo_deny()?;
     // Not its advisories: they change without a change here.
-    let deny = ["deny", "--locked", "check", "--config", ".cargo/deny.toml", "bans", "licenses", "sources"];
+    // Its configuration is where it looks for it: .cargo/deny.toml.
+    let deny = ["deny", "--locked", "check", "bans", "licenses", "sources"];
     command::run(workspace::cargo().args(deny))
 }
 
