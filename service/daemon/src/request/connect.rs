@@ -1,5 +1,6 @@
 //! Connect to Address: carries a [`ConnectPlan`] out.
 
+use super::UNTIL_LINK_GONE;
 use crate::socket::{self, Scope};
 use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan};
 use nix::errno::Errno;
@@ -10,10 +11,6 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-
-/// The kernel ends the sockets of an interface that goes before it tells of its going. What a client is to hear
-/// then is that its provisioning domain is gone (ordering rule O4), and that ends the connection before this is over.
-const UNTIL_LINK_GONE: Duration = Duration::from_secs(1);
 
 /// A connection, ready for its new owner.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ mod resolvers;
 mod runtime;
 mod servers;
 
+use crate::request::UNTIL_LINK_GONE;
+use crate::socket::{self, Scope};
 use delivery::Delivery;
 use hosts::Hosts;
 use mif_core::plan::{
@@ -107,10 +109,20 @@ impl Translator {
         let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
         let names = dns::Names { asked: &lookup.name, candidates: &dns.names, families: lookup.families };
         match tokio::time::timeout(timeout, dns::ask(&resolver, &names, &mut delivery)).await {
+            Ok(Err(failure @ TranslationFailure::ServerFailure(_, None))) if is_cut_off(plan, dns) => {
+                tokio::time::sleep(UNTIL_LINK_GONE).await;
+                Err(failure)
+            }
             Ok(end) => end,
             Err(_) if delivery.is_empty() => Err(TranslationFailure::TimedOut(lookup.name.clone())),
             // One family came in time, and the other did not.
             Err(_) => Ok(delivery.end()),
         }
     }
+}
+
+/// Whether no packet can leave for any server now: the interface, or what it needs to send, is going.
+fn is_cut_off(plan: &TranslatePlan, dns: &DnsPlan) -> bool {
+    let scope = Scope::new(plan.ifindex);
+    dns.servers.iter().all(|server| socket::datagram_to(scope, server.address, server.source).is_err())
 }
