@@ -2,15 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::IpAddr;
-
-use mif::ProvisioningDomain;
 use mif::wire::Element;
-use mif_tests::cable::Cable;
-use mif_tests::daemons::{Dnsmasq, Networkd};
-use mif_tests::node::Node;
-use mif_tests::process::Process;
+use mif_tests::daemons::Networkd;
 use mif_tests::served_host::ServedHost;
+use mif_tests::topology::{DhcpProvider, seconds_since_boot};
 use mif_tests::universe::{self, Universe};
 use serde_json::{Value, json};
 
@@ -26,48 +21,8 @@ UseDomains=yes
 UseMTU=yes
 ";
 
-/// A provider behind `eth1` of the host.
-struct Provider {
-    node: Node,
-    cable: Cable,
-}
-
-impl Provider {
-    async fn new(universe: &Universe) -> Self {
-        let node = universe.node("isp");
-        let cable = Cable::between(universe.host().end("eth1"), node.end("lan")).await;
-        cable.far().add_address("192.0.2.1/24");
-        Self { node, cable }
-    }
-
-    /// Its DHCP server, which gives out this DNS server.
-    async fn serve(&self, dns: &str) -> Process {
-        let server = Dnsmasq::on(&self.node, "lan").dhcp4("192.0.2.50", "192.0.2.60", "10m");
-        let server = [
-            &format!("--dhcp-option=option:dns-server,{dns}"),
-            "--dhcp-option=option:mtu,1400",
-            "--dhcp-option=option:ntp-server,192.0.2.123",
-            "--dhcp-option=option:classless-static-route,10.0.0.0/8,192.0.2.9,0.0.0.0/0,192.0.2.1",
-            "--port=0",
-        ]
-        .iter()
-        .fold(server.domain("isp.test"), |server, argument| server.argument(argument));
-        server.start().await
-    }
-
-    fn networkd(&self, universe: &Universe) -> Networkd {
-        Networkd::on(universe.host()).link(self.cable.near(), SETTINGS)
-    }
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-/// A PvD with this DNS server and an address from the lease.
-fn leased(pvd: &ProvisioningDomain, dns: &str) -> bool {
-    let by_lease = pvd.addresses.iter().filter(|address| address.element == Some(Element::Dhcpv4)).count();
-    pvd.dns_servers == [ip(dns)] && by_lease == 1
+fn networkd_of(provider: &DhcpProvider, universe: &Universe) -> Networkd {
+    Networkd::on(universe.host()).link(provider.cable.near(), SETTINGS)
 }
 
 /// The values of a configuration, without their types.
@@ -80,19 +35,14 @@ fn values(configuration: &Value) -> Value {
         .collect()
 }
 
-fn seconds_since_boot() -> u64 {
-    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
-    uptime.split('.').next().unwrap().parse().unwrap()
-}
-
 #[test]
 fn a_lease_is_told_with_all_its_options() {
     universe::run(async |universe| {
-        let provider = Provider::new(&universe).await;
+        let provider = DhcpProvider::new(&universe).await;
         provider.serve("192.0.2.53").await;
         let host = ServedHost::start(&universe).await;
-        provider.networkd(&universe).start().await;
-        let pvd = host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.53")).await;
+        networkd_of(&provider, &universe).start().await;
+        let pvd = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
         assert_eq!(pvd.elements, [Element::Dhcpv4]);
         let told = values(&host.configuration(&pvd, "dhcpv4").await);
         for (identifier, value) in [
@@ -116,27 +66,27 @@ fn a_lease_is_told_with_all_its_options() {
 #[test]
 fn leases_at_hand_are_there_from_the_start() {
     universe::run(async |universe| {
-        let provider = Provider::new(&universe).await;
+        let provider = DhcpProvider::new(&universe).await;
         provider.serve("192.0.2.53").await;
-        let networkd = provider.networkd(&universe).start().await;
+        let networkd = networkd_of(&provider, &universe).start().await;
         networkd.wait_for_log("-> configured").await;
         let host = ServedHost::start(&universe).await;
         let state = host.state().await;
         let pvd = state.pvds().find(|pvd| pvd.id == PVD).expect("a PvD as soon as mifd has its name");
-        assert!(leased(pvd, "192.0.2.53"), "{pvd:#?}");
+        assert!(DhcpProvider::leased(pvd, "192.0.2.53"), "{pvd:#?}");
     });
 }
 
 #[test]
 fn a_lease_follows_its_server_and_its_carrier() {
     universe::run(async |universe| {
-        let provider = Provider::new(&universe).await;
+        let provider = DhcpProvider::new(&universe).await;
         let server = provider.serve("192.0.2.53").await;
         let grace =
             |settings: mif_tests::daemons::MifdSettings| settings.config("[interfaces]\ngrace-ms = 0\n");
         let host = ServedHost::start_with(&universe, grace).await;
-        provider.networkd(&universe).start().await;
-        let before = host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.53")).await;
+        networkd_of(&provider, &universe).start().await;
+        let before = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
 
         server.terminate().await;
         provider.serve("192.0.2.54").await;
@@ -144,24 +94,24 @@ fn a_lease_follows_its_server_and_its_carrier() {
         let network1 = ["org.freedesktop.network1", "/org/freedesktop/network1"];
         let renew = ["org.freedesktop.network1.Manager", "RenewLink", "i", &index];
         universe.host().run("busctl", ["call"].into_iter().chain(network1).chain(renew));
-        let after = host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.54")).await;
+        let after = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.54")).await;
         assert_eq!((after.path, after.addresses.len()), (before.path, 1), "it is the same one");
 
         provider.cable.pull().await;
         host.only_pvds(&[]).await;
         provider.cable.plug(&[]).await;
-        host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.54")).await;
+        host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.54")).await;
     });
 }
 
 #[test]
 fn what_a_killed_networkd_leaves_behind_holds_as_long_as_its_address() {
     universe::run(async |universe| {
-        let provider = Provider::new(&universe).await;
+        let provider = DhcpProvider::new(&universe).await;
         provider.serve("192.0.2.53").await;
         let host = ServedHost::start(&universe).await;
-        let networkd = provider.networkd(&universe).start().await;
-        let before = host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.53")).await;
+        let networkd = networkd_of(&provider, &universe).start().await;
+        let before = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
         networkd.kill().await;
         // Something that comes after it, to be sure that it was seen.
         provider.cable.near().add_address("198.51.100.7/24");
@@ -171,7 +121,7 @@ fn what_a_killed_networkd_leaves_behind_holds_as_long_as_its_address() {
         host.only_pvds(&[]).await;
         let file = format!("/run/systemd/netif/leases/{}", provider.cable.near().ifindex());
         assert!(std::fs::exists(&file).unwrap(), "networkd had no time to remove {file}");
-        provider.networkd(&universe).start().await;
-        host.pvd_where(PVD, |pvd| leased(pvd, "192.0.2.53")).await;
+        networkd_of(&provider, &universe).start().await;
+        host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
     });
 }

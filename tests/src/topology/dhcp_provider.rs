@@ -1,0 +1,66 @@
+//! A host with one provider that gives out DHCPv4 leases, for the clients that are told apart by who asks.
+
+use std::fs;
+use std::net::IpAddr;
+
+use mif::ProvisioningDomain;
+use mif::wire::Element;
+
+use crate::cable::Cable;
+use crate::daemons::Dnsmasq;
+use crate::node::Node;
+use crate::process::Process;
+use crate::universe::Universe;
+
+/// A provider behind `eth1` of the host; its router is 192.0.2.1.
+#[derive(Debug)]
+pub struct DhcpProvider {
+    /// Its machine.
+    pub node: Node,
+    /// From `eth1` of the host to `lan` of the provider.
+    pub cable: Cable,
+}
+
+impl DhcpProvider {
+    /// The provider and its cable, without a server yet.
+    pub async fn new(universe: &Universe) -> Self {
+        let node = universe.node("isp");
+        let cable = Cable::between(universe.host().end("eth1"), node.end("lan")).await;
+        cable.far().add_address("192.0.2.1/24");
+        Self { node, cable }
+    }
+
+    /// Its DHCP server, which gives out this DNS server, a lease of ten minutes and options of every sort.
+    pub async fn serve(&self, dns: &str) -> Process {
+        let server = Dnsmasq::on(&self.node, "lan").dhcp4("192.0.2.50", "192.0.2.60", "10m");
+        let server = [
+            &format!("--dhcp-option=option:dns-server,{dns}"),
+            "--dhcp-option=option:mtu,1400",
+            "--dhcp-option=option:ntp-server,192.0.2.123",
+            "--dhcp-option=option:nis-domain,nis.test",
+            "--dhcp-option=option:nis-server,192.0.2.77",
+            "--dhcp-option-force=114,https://portal.test/api",
+            "--dhcp-option=option:classless-static-route,10.0.0.0/8,192.0.2.9,0.0.0.0/0,192.0.2.1",
+            "--port=0",
+        ]
+        .iter()
+        .fold(server.domain("isp.test"), |server, argument| server.argument(argument));
+        server.start().await
+    }
+
+    /// Whether a PvD has this DNS server and one address from the lease.
+    pub fn leased(pvd: &ProvisioningDomain, dns: &str) -> bool {
+        let by_lease =
+            pvd.addresses.iter().filter(|address| address.element == Some(Element::Dhcpv4)).count();
+        dns.parse::<IpAddr>().is_ok_and(|dns| pvd.dns_servers == [dns]) && by_lease == 1
+    }
+}
+
+/// CLOCK_BOOTTIME in whole seconds.
+///
+/// # Panics
+/// When /proc is not there.
+pub fn seconds_since_boot() -> u64 {
+    let uptime = fs::read_to_string("/proc/uptime").expect("/proc/uptime");
+    uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).expect("seconds")
+}
