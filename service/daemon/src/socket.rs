@@ -14,25 +14,31 @@ use std::os::unix::fs::fchown;
 pub struct Scope {
     /// The interface that packets leave by, and come in by.
     pub ifindex: Ifindex,
+    /// The mark that the rules of the provisioning domain go by, if it has rules. Without one the interface's own
+    /// routes are taken.
+    pub mark: Option<u32>,
 }
 
 impl Scope {
-    /// The scope of the interface `ifindex`.
-    pub const fn new(ifindex: Ifindex) -> Self {
-        Self { ifindex }
+    /// The scope of the interface `ifindex` and of the rules for `mark`.
+    pub const fn new(ifindex: Ifindex, mark: Option<u32>) -> Self {
+        Self { ifindex, mark }
     }
 
     /// Puts `socket` into this scope. To be done before any address is bound.
     ///
     /// # Errors
     /// ENODEV for interface 0, which would mean "any". The kernel does not look whether others exist: with one that
-    /// is gone, connecting fails with the same.
+    /// is gone, connecting fails with the same. EPERM: a mark needs CAP_NET_ADMIN (or CAP_NET_RAW, since Linux 5.17).
     fn apply(self, socket: &Socket) -> io::Result<()> {
         if self.ifindex == 0 {
             return Err(Errno::ENODEV.into());
         }
         // By index: a name may have gone to another interface since the plan was made.
-        set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, self.ifindex.cast_signed())
+        set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, self.ifindex.cast_signed())?;
+        // Before any address: binding an IPv6 address looks for a route already.
+        self.mark
+            .map_or(Ok(()), |mark| set_option(socket, libc::SOL_SOCKET, libc::SO_MARK, mark.cast_signed()))
     }
 }
 
@@ -145,7 +151,7 @@ mod tests {
     const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn loopback() -> Scope {
-        Scope::new(nix::net::if_::if_nametoindex("lo").unwrap())
+        Scope::new(nix::net::if_::if_nametoindex("lo").unwrap(), None)
     }
 
     fn option(socket: &Socket, level: libc::c_int, name: libc::c_int) -> libc::c_int {
@@ -176,11 +182,35 @@ mod tests {
     }
 
     #[test]
+    fn sockets_carry_the_mark_of_their_scope() {
+        const MARK: u32 = 0xcd00_0007;
+        let marked = Scope { mark: Some(MARK), ..loopback() };
+        let mark_of = |socket: &Socket| option(socket, libc::SOL_SOCKET, libc::SO_MARK).cast_unsigned();
+        assert_eq!(mark_of(&stream(loopback(), Protocol::Tcp, LOOPBACK).unwrap()), 0);
+        let server = SocketAddr::new(LOOPBACK, 9);
+        let sockets = || -> io::Result<[Socket; 3]> {
+            Ok([
+                stream(marked, Protocol::Tcp, LOOPBACK)?,
+                stream_to(marked, server, None)?,
+                datagram_to(marked, server, Some(LOOPBACK))?.into(),
+            ])
+        };
+        match sockets() {
+            Ok(sockets) => assert_eq!(sockets.each_ref().map(mark_of), [MARK; 3]),
+            // A socket without the mark that it should have must not be made.
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+                assert!(!nix::unistd::geteuid().is_root(), "root may mark sockets");
+            }
+        }
+    }
+
+    #[test]
     fn an_interface_that_is_gone_is_no_scope() {
-        let socket = stream(Scope::new(0x7fff_fff0), Protocol::Tcp, LOOPBACK).unwrap();
+        let socket = stream(Scope::new(0x7fff_fff0, None), Protocol::Tcp, LOOPBACK).unwrap();
         let error = begin_connect(&socket, SocketAddr::new(LOOPBACK, 9)).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
-        let error = stream(Scope::new(0), Protocol::Tcp, LOOPBACK).unwrap_err();
+        let error = stream(Scope::new(0, None), Protocol::Tcp, LOOPBACK).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
     }
 

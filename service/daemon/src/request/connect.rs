@@ -67,7 +67,7 @@ struct Attempt {
 
 /// Sends the first packet. Whatever fails here is this host's doing, so another source may fare better.
 fn begin(plan: &ConnectPlan, source: IpAddr, owner_uid: u32) -> Result<Attempt, ConnectFailure> {
-    let socket = socket::stream(Scope::new(plan.ifindex), plan.protocol, source)
+    let socket = socket::stream(Scope::new(plan.ifindex, None), plan.protocol, source)
         .map_err(|error| explain(plan, &error))?;
     socket::give_to(&socket, owner_uid).map_err(|error| {
         // A socket that does not show its user must not leave the host, and firewalls have no part in this.

@@ -123,6 +123,6 @@ impl Translator {
 
 /// Whether no packet can leave for any server now: the interface, or what it needs to send, is going.
 fn is_cut_off(plan: &TranslatePlan, dns: &DnsPlan) -> bool {
-    let scope = Scope::new(plan.ifindex);
+    let scope = Scope::new(plan.ifindex, None);
     dns.servers.iter().all(|server| socket::datagram_to(scope, server.address, server.source).is_err())
 }

@@ -44,7 +44,7 @@ impl Resolvers {
             entry.servers.ask_from(&dns.servers);
             return Ok(entry.resolver.clone());
         }
-        let servers = Servers::new(Scope::new(plan.ifindex), &dns.servers);
+        let servers = Servers::new(Scope::new(plan.ifindex, None), &dns.servers);
         let resolver = build(servers.clone(), dns)?;
         by_pvd.insert(plan.pvd, Entry { servers, resolver: resolver.clone() });
         Ok(resolver)
