@@ -164,6 +164,24 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Copies what is in a folder into another one and leaves there what exists already.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy_missing(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if to.symlink_metadata().is_err() {
+            copy(&from, &to)?;
+        } else if entry.file_type()?.is_dir() && to.is_dir() {
+            copy_missing(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
 fn tmpfs(on: &str) -> io::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount_failure(on, mount(Some("tmpfs"), on, Some("tmpfs"), flags, Some("mode=755")))?;

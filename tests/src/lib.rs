@@ -32,6 +32,7 @@ pub mod dns;
 pub mod echo;
 mod filesystem;
 pub mod node;
+pub mod peers;
 pub mod process;
 pub mod router_advertisement;
 pub mod served_host;

@@ -9,6 +9,7 @@ use std::process::Command;
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Bus, Dhcpcd, Dnsmasq, Radvd};
 use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
+use mif_tests::peers;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::signals::Signals;
 use mif_tests::topology::{
@@ -33,6 +34,17 @@ fn a_universe_has_its_own_files_links_and_processes() {
         assert!(fs::read_dir("/var/lib/dhcpcd").unwrap().next().is_none());
         assert!(fs::write("/sys/kernel/mm/probe", "").is_err());
         assert!(fs::read_dir("/sys/class/net").unwrap().flatten().all(|link| link.file_name() == "lo"));
+    });
+}
+
+#[test]
+fn unpacked_packages_are_there_for_one_universe_only() {
+    universe::run(async |universe| {
+        peers::mount();
+        let router = universe.node("router");
+        let version = router.run("unbound", ["-V"]);
+        assert!(version.contains("Version"), "{version}");
+        assert!(fs::exists("/etc/unbound").unwrap() && fs::exists("/usr/bin/ip").unwrap());
     });
 }
 

@@ -24,6 +24,7 @@ pub struct Options {
 /// When there is none of that name, or one fails.
 pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test])?;
+    dependencies.unpack_peers()?;
     let known = benchmarks()?;
     let chosen: Vec<&String> = match &options.name {
         None => known.iter().collect(),

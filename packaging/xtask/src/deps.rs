@@ -6,7 +6,10 @@ use std::process::Command;
 
 use crate::command::{self, as_root, say};
 use crate::error::Error;
-use crate::workspace;
+use crate::{peers, workspace};
+
+/// The list, in the workspace.
+const LIST: &str = "packaging/deps/debian.txt";
 
 /// What a package is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl Dependencies {
         if !self.install {
             return Ok(());
         }
-        let path = workspace::root().join("packaging/deps/debian.txt");
+        let path = workspace::root().join(LIST);
         let list = fs::read_to_string(&path).map_err(|source| Error::File { path, source })?;
         let wanted = parse(&list)?.into_iter().filter(|package| package.is_for(purposes));
         let wanted: Vec<String> = wanted.map(|package| package.name).collect();
@@ -56,6 +59,15 @@ impl Dependencies {
         }
         let missing = missing(&wanted)?;
         if missing.is_empty() { Ok(()) } else { install(&missing) }
+    }
+
+    /// Sees to it that the daemons of other projects are unpacked with which tests and benchmarks
+    /// work.
+    ///
+    /// # Errors
+    /// When they cannot be downloaded or unpacked.
+    pub fn unpack_peers(&self) -> Result<(), Error> {
+        if self.install { peers::ensure() } else { Ok(()) }
     }
 }
 
@@ -75,7 +87,12 @@ fn parse(list: &str) -> Result<Vec<Package>, Error> {
     let lines = list.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|(index, line)| {
-            let wrong = || Error::PackageList { line: index + 1, text: line.to_owned() };
+            let wrong = || Error::PackageList {
+                list: LIST,
+                line: index + 1,
+                text: line.to_owned(),
+                form: "package purposes why",
+            };
             let mut words = line.split_whitespace();
             let name = words.next().ok_or_else(wrong)?.to_owned();
             let purposes = words.next().ok_or_else(wrong)?.split(',').map(Purpose::from_word);
@@ -127,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_list_in_the_tree_is_understood() {
-        let list = fs::read_to_string(workspace::root().join("packaging/deps/debian.txt")).unwrap();
+        let list = fs::read_to_string(workspace::root().join(LIST)).unwrap();
         let packages = parse(&list).unwrap();
         assert!(packages.iter().any(|package| package.name == "dnsmasq-base"));
         let names: BTreeSet<&String> = packages.iter().map(|package| &package.name).collect();

@@ -32,12 +32,16 @@ pub enum Error {
         source: io::Error,
     },
     /// A line of the list of packages is not understood.
-    #[error("packaging/deps/debian.txt, line {line}: {text:?} is not `package purposes why`")]
+    #[error("{list}, line {line}: {text:?} is not `{form}`")]
     PackageList {
+        /// The list, in the workspace.
+        list: &'static str,
         /// The line's number, from 1.
         line: usize,
         /// The line.
         text: String,
+        /// What a line looks like.
+        form: &'static str,
     },
     /// This machine has no apt-get that knows our packages.
     #[error(

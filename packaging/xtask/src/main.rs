@@ -11,6 +11,7 @@ mod deps;
 mod error;
 mod interrupt;
 mod lint;
+mod peers;
 mod run;
 mod test;
 mod workspace;
@@ -53,6 +54,11 @@ enum Task {
     /// Needs no privileges and touches nothing of the machine. Ends with 1 unless answers, sources
     /// and the order of announcements are what they should be.
     Demo,
+    /// Unpack the daemons of other projects that tests and benchmarks work with
+    ///
+    /// Into the build folder; nothing is installed. `test` and `bench` do it by themselves, this is
+    /// for those who run single tests with cargo.
+    Peers,
     /// Formatting, clippy, and cargo-deny (which it installs when it is missing)
     Lint,
     /// Compare with other network services (release build)
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::run(&dependencies, &options),
         Task::Test(options) => test::test(&dependencies, &options),
         Task::Demo => demo::demo(&dependencies),
+        Task::Peers => dependencies.unpack_peers(),
         Task::Lint => lint::lint(&dependencies),
         Task::Bench(options) => bench::bench(&dependencies, &options),
     };

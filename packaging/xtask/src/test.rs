@@ -31,6 +31,7 @@ pub struct Options {
 /// When a test fails, or a tier that was wished for cannot be run.
 pub fn test(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test])?;
+    dependencies.unpack_peers()?;
     workspace::build(Profile::Dev)?;
     let (first, second) = targets()?;
     if is_root() && !options.unprivileged {
