@@ -9,7 +9,6 @@
 //!
 //! Terms are those of draft-ietf-mif-api-extension-00 ("the draft") and of RFC 7556 and RFC 8801.
 
-pub mod address_selection;
 pub mod announcement;
 pub mod assemble;
 pub mod broadcast;
@@ -37,4 +36,5 @@ pub mod text;
 pub mod time;
 pub mod usage;
 
+pub use mif_selection::addresses as address_selection;
 pub use time::BootTime;

@@ -1,6 +1,7 @@
 //! Interfaces and provisioning domains as everybody outside the engine sees them: frozen, complete, cheap to share.
 
 use crate::BootTime;
+use crate::address_selection::{Candidate, Mobility};
 use crate::configuration::{AddressFamily, Configuration, Element};
 use crate::event::{Ifindex, LinkKind, LinkState};
 use serde::{Serialize, Serializer};
@@ -166,6 +167,17 @@ impl PvdAddress {
     /// Whether sockets may be bound to it: everything but tentative and duplicate addresses (RFC 4862 5.4).
     pub fn usable(&self) -> bool {
         self.state != AddressState::Tentative
+    }
+
+    /// As RFC 6724 looks at it, or `None` when sockets must not be bound to it.
+    pub fn candidate(&self) -> Option<Candidate> {
+        self.usable().then(|| Candidate {
+            address: self.address,
+            prefix_length: self.prefix_length,
+            deprecated: self.state == AddressState::Deprecated,
+            temporary: self.temporary,
+            mobility: Mobility::default(),
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub use translate::{
     DnsPlan, DnsServer, Families, Lookup, System, TranslatePlan, TranslateRequest, Translation, translate,
 };
 
-use crate::pvd::{Pvd, Serial};
+use crate::pvd::{Pvd, PvdAddress, Serial};
 use crate::snapshot::Snapshot;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub const ADDRESSES_PER_TRANSLATION: usize = 64;
 /// Answers in the order to try them (RFC 6724 6), with the addresses of `pvd` as the only sources.
 pub fn best_first(pvd: &Pvd, answers: Vec<Answer>) -> Vec<Answer> {
     use crate::address_selection::{Candidate, order_destinations};
-    let candidates: Vec<Candidate> = pvd.addresses.iter().filter_map(Candidate::of).collect();
+    let candidates: Vec<Candidate> = pvd.addresses.iter().filter_map(PvdAddress::candidate).collect();
     let addresses: Vec<IpAddr> = answers.iter().map(|answer| answer.address).collect();
     let order: Vec<IpAddr> =
         order_destinations(&addresses, &candidates).into_iter().map(|ranked| ranked.address).collect();
@@ -67,7 +67,7 @@ fn check_timeout(timeout_ms: u32) -> Result<(), Refusal> {
 
 /// The usable addresses of `pvd` for `destination`, best first (RFC 6724 5).
 fn sources(pvd: &Pvd, destination: IpAddr) -> Vec<IpAddr> {
-    use crate::address_selection::{Candidate, rank_sources};
-    let candidates = pvd.addresses.iter().filter_map(Candidate::of);
+    use crate::address_selection::rank_sources;
+    let candidates = pvd.addresses.iter().filter_map(PvdAddress::candidate);
     rank_sources(destination, candidates).into_iter().map(|ranked| ranked.candidate.address).collect()
 }

@@ -7,8 +7,6 @@
 
 mod policy;
 
-use crate::configuration::AddressFamily;
-use crate::pvd::{AddressState, PvdAddress};
 use policy::{label, precedence, scope};
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv6Addr};
@@ -107,27 +105,13 @@ pub struct RankedDestination {
     pub before_next_by: Option<DestinationRule>,
 }
 
-impl Candidate {
-    /// `address` of a provisioning domain, or `None` when sockets must not be bound to it.
-    pub fn of(address: &PvdAddress) -> Option<Self> {
-        address.usable().then(|| Self {
-            address: address.address,
-            prefix_length: address.prefix_length,
-            deprecated: address.state == AddressState::Deprecated,
-            temporary: address.temporary,
-            mobility: Mobility::default(),
-        })
-    }
-}
-
 /// The candidates of the destination's family, best first (section 5). The order in which they are given is of no
 /// account.
 pub fn rank_sources(
     destination: IpAddr,
     candidates: impl IntoIterator<Item = Candidate>,
 ) -> Vec<RankedSource> {
-    let family = AddressFamily::of(destination);
-    let suits = |candidate: &Candidate| AddressFamily::of(candidate.address) == family;
+    let suits = |candidate: &Candidate| same_family(candidate.address, destination);
     let mut sources: Vec<Candidate> = candidates.into_iter().filter(suits).collect();
     sources.sort_by(|a, b| compare_sources(destination, a, b).0);
     let rule_after = |(index, candidate): (usize, &Candidate)| RankedSource {
@@ -197,7 +181,7 @@ fn compare_destinations(a: &Pair, b: &Pair) -> (Ordering, DestinationRule) {
     };
     let other_scope = |pair: &Pair, source: &Candidate| scope(pair.destination) != scope(source.address);
     let other_label = |pair: &Pair, source: &Candidate| label(pair.destination) != label(source.address);
-    let bits = if AddressFamily::of(a.destination) == AddressFamily::of(b.destination) {
+    let bits = if same_family(a.destination, b.destination) {
         common_prefix_length(from_b, b.destination).cmp(&common_prefix_length(from_a, a.destination))
     } else {
         Ordering::Equal
@@ -229,8 +213,12 @@ fn common_prefix_length(source: &Candidate, destination: IpAddr) -> u32 {
     bits.min(u32::from(source.prefix_length))
 }
 
+const fn same_family(a: IpAddr, b: IpAddr) -> bool {
+    a.is_ipv4() == b.is_ipv4()
+}
+
 /// Whether `address` is in fe80::/10.
-pub(crate) const fn is_link_local(address: Ipv6Addr) -> bool {
+pub const fn is_link_local(address: Ipv6Addr) -> bool {
     address.segments()[0] & 0xffc0 == 0xfe80
 }
 
