@@ -11,7 +11,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
 
 use crate::universe::Privilege;
-use crate::user::{ORDINARY_USER, SERVICE_USER};
+use crate::user::{GROUP, MEMBER, ORDINARY_USER, POLKIT_USER, SERVICE_USER};
 
 /// Where the testbed keeps logs, configuration and sockets of its daemons.
 pub const TESTBED: &str = "/run/testbed";
@@ -118,7 +118,9 @@ fn build_users(etc: &Path, privilege: Privilege) -> io::Result<()> {
     };
     let new_users: &[(&str, u32)] = match privilege {
         Privilege::UserNamespace => &[],
-        Privilege::Root => &[(SERVICE_USER, 64_911), (ORDINARY_USER, 64_912)],
+        Privilege::Root => {
+            &[(SERVICE_USER, 64_911), (ORDINARY_USER, 64_912), (MEMBER, 64_913), (POLKIT_USER, 64_914)]
+        }
     };
     if privilege == Privilege::UserNamespace {
         for name in ALIASES_OF_ROOT {
@@ -132,6 +134,12 @@ fn build_users(etc: &Path, privilege: Privilege) -> io::Result<()> {
             passwd.push_str(&format!("{name}:x:{id}:{id}::/:/bin/false\n"));
             group.push_str(&format!("{name}:x:{id}:\n"));
         }
+    }
+    if privilege == Privilege::Root {
+        // Whoever is in it on this machine has no part in a test.
+        let others = group.lines().filter(|line| !line.starts_with(&format!("{GROUP}:")));
+        group = others.map(|line| format!("{line}\n")).collect();
+        group.push_str(&format!("{GROUP}:x:64910:{MEMBER}\n"));
     }
     fs::write(etc.join("passwd"), passwd)?;
     fs::write(etc.join("group"), group)

@@ -1,7 +1,12 @@
 //! Programs as other users, in root universes.
 
+use std::ffi::CString;
 use std::process::Command;
 
+use nix::unistd::{Gid, Uid, User, getgrouplist, setgroups, setresgid, setresuid};
+use zbus::Connection;
+
+use crate::daemons::Bus;
 use crate::tool;
 
 /// The service user: what the package's sysusers file would make.
@@ -9,6 +14,15 @@ pub const SERVICE_USER: &str = "mifd";
 
 /// An ordinary user.
 pub const ORDINARY_USER: &str = "visitor";
+
+/// The group of those who may connect where there is no polkit, or where the example rules are in force.
+pub const GROUP: &str = "mif";
+
+/// A user in that group.
+pub const MEMBER: &str = "member";
+
+/// The user as whom polkitd runs.
+pub const POLKIT_USER: &str = "polkitd";
 
 /// All rights the service has when it is not root, in the words of setpriv(1).
 const CAPABILITIES: &str = "-all,+chown,+net_admin,+net_bind_service,+net_raw";
@@ -24,15 +38,54 @@ pub fn as_service(command: Command) -> Command {
 
 /// A command as an ordinary user without any rights.
 pub fn as_visitor(command: Command) -> Command {
-    let mut setpriv = become_user(ORDINARY_USER);
+    without_rights(ORDINARY_USER, &command)
+}
+
+/// A command as a member of the group, without any rights.
+pub fn as_member(command: Command) -> Command {
+    without_rights(MEMBER, &command)
+}
+
+fn without_rights(user: &str, command: &Command) -> Command {
+    let mut setpriv = become_user(user);
     setpriv.args(["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]);
-    wrap(setpriv, &command)
+    wrap(setpriv, command)
+}
+
+/// The uid of a user of the universe.
+///
+/// # Panics
+/// When there is none of this name.
+pub fn uid_of(name: &str) -> Uid {
+    user(name).uid
+}
+
+/// A connection to the bus that belongs to another user, in all its groups: the bus notes who connects, and this
+/// process is root again before it returns.
+///
+/// # Panics
+/// When it is not root, or the bus refuses.
+pub async fn connect_as(bus: &Bus, name: &str) -> Connection {
+    let (user, root) = (user(name), (Uid::from_raw(0), Gid::from_raw(0)));
+    let groups = getgrouplist(&CString::new(name).expect("a name"), user.gid).expect("groups");
+    setgroups(&groups).expect("become a member of other groups");
+    setresgid(user.gid, user.gid, root.1).expect("become a member of another group");
+    setresuid(user.uid, user.uid, root.0).expect("become another user");
+    let connection = bus.connect().await;
+    setresuid(root.0, root.0, root.0).expect("become root again");
+    setresgid(root.1, root.1, root.1).expect("become root again");
+    setgroups(&[root.1]).expect("become root again");
+    connection
+}
+
+fn user(name: &str) -> User {
+    User::from_name(name).ok().flatten().unwrap_or_else(|| panic!("this universe has no user {name}"))
 }
 
 fn become_user(user: &str) -> Command {
     let mut setpriv = tool::command("setpriv");
     setpriv.arg(format!("--reuid={user}")).arg(format!("--regid={user}"));
-    setpriv.args(["--clear-groups", "--no-new-privs"]);
+    setpriv.args(["--init-groups", "--no-new-privs"]);
     setpriv
 }
 

@@ -18,28 +18,13 @@ use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
 use mif_tests::process::{Output, output};
 use mif_tests::served_host::{ServedHost, next, refusal};
 use mif_tests::topology::{SHARED_NAME, SHARED_V4, TwoIsps};
-use mif_tests::user::{ORDINARY_USER, SERVICE_USER, as_service, as_visitor};
+use mif_tests::user::{MEMBER, ORDINARY_USER, SERVICE_USER, as_member, as_visitor, connect_as, uid_of};
 use mif_tests::wait::{DEADLINE, completes, eventually};
 use mif_tests::{tool, universe};
-use nix::unistd::{Uid, User, setresuid};
 use zbus::{Connection, OwnedObjectPath};
 
 /// The bits of CAP_CHOWN, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN and CAP_NET_RAW.
 const FOUR: u64 = 1 | 1 << 10 | 1 << 12 | 1 << 13;
-
-fn uid_of(name: &str) -> Uid {
-    User::from_name(name).unwrap().expect("a user of the universe").uid
-}
-
-/// A connection to the bus that belongs to another user: the bus notes who connects, and this process is
-/// root again before it returns.
-async fn connect_as(bus: &Bus, name: &str) -> Connection {
-    let (uid, root) = (uid_of(name), Uid::from_raw(0));
-    setresuid(uid, uid, root).unwrap();
-    let connection = bus.connect().await;
-    setresuid(root, root, root).unwrap();
-    connection
-}
 
 fn mifctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(program("mifctl"));
@@ -100,18 +85,22 @@ fn a_service_with_four_capabilities_does_the_whole_job() {
 }
 
 #[test]
-fn the_service_s_own_user_may_connect_and_others_may_look() {
+fn without_polkit_the_group_may_connect_and_others_may_look() {
     universe::run_as_root(async |universe| {
         let isps = TwoIsps::start(&universe).await;
         let host = ServedHost::start(&universe).await;
         let [pvd, _] = host.pvds([isps.first.link(), isps.second.link()], Family::Ipv4, true).await;
 
-        let own = connect_as(&host.bus, SERVICE_USER).await;
-        let connected = connect_to_address(&own, &pvd, &to_server()).await.unwrap();
-        let service = uid_of(SERVICE_USER).as_raw();
-        assert_eq!(nix::sys::stat::fstat(connected.socket.as_fd()).unwrap().st_uid, service);
-        assert_eq!(uid_in_table(&connected.socket), service);
+        let member = connect_as(&host.bus, MEMBER).await;
+        let connected = connect_to_address(&member, &pvd, &to_server()).await.unwrap();
+        let uid = uid_of(MEMBER).as_raw();
+        assert_eq!(nix::sys::stat::fstat(connected.socket.as_fd()).unwrap().st_uid, uid);
+        assert_eq!(uid_in_table(&connected.socket), uid);
         greeting(connected.socket);
+        // Nor may the service's own user.
+        let own = connect_as(&host.bus, SERVICE_USER).await;
+        let (kind, text) = refusal(connect_to_address(&own, &pvd, &to_server()).await);
+        assert!(kind == ErrorKind::AccessDenied && text.contains("group mif"), "{kind:?} {text}");
 
         let visitor = connect_as(&host.bus, ORDINARY_USER).await;
         visitor_may_look(&visitor, &pvd).await;
@@ -159,7 +148,7 @@ fn programs_of_each_user_are_told_what_they_may() {
         let whose =
             [&connect[..], &["--", "stat", "--dereference", "--format=%u", "/proc/self/fd/3"]].concat();
         for (user, said) in
-            [("root", output(mifctl(&whose)).await), (SERVICE_USER, output(as_service(mifctl(&whose))).await)]
+            [("root", output(mifctl(&whose)).await), (MEMBER, output(as_member(mifctl(&whose))).await)]
         {
             assert_eq!(said.stdout, format!("{}\n", uid_of(user)), "{said:?}");
         }
@@ -210,9 +199,5 @@ fn a_socket_that_cannot_be_given_to_its_user_never_leaves() {
         assert!(mifd.log().contains("is CAP_CHOWN missing?"), "{}", mifd.log());
         let counted = server.run("nft", ["list", "table", "ip", "count"]);
         assert!(counted.contains("packets 0 "), "no packet under another name: {counted}");
-        // Its own need not be given away.
-        let own = connect_as(&bus, SERVICE_USER).await;
-        let connected = completes("a connection", connect_to_address(&own, &pvd, &request)).await.unwrap();
-        assert_eq!(greeting(connected.socket).server, "server");
     });
 }

@@ -1,6 +1,7 @@
 //! The parts put together: sources feed the engine, the engine feeds the bus task.
 
-use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers, authority};
+use crate::bus::authority::{self, Authority};
+use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::recorder::Recorder;
 use crate::source::{self, Observation, Solicitor, SourceError};
@@ -94,8 +95,9 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         error = sources.failed() => return Err(error.into()),
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
-    let constants = constants()?;
-    let served = Bus::new(connection.clone(), Peers::Bus, constants, batches_out);
+    let peers = peers(&options.bus, &connection).await?;
+    let constants = constants(&peers)?;
+    let served = Bus::new(connection.clone(), peers, constants, batches_out);
     let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
     bus.publish_inventory(first);
     take_name(&connection).await?;
@@ -235,10 +237,26 @@ async fn take_name(connection: &Connection) -> Result<(), DaemonError> {
     }
 }
 
-fn constants() -> Result<Constants, DaemonError> {
+/// Who is served, and who decides whom to give sockets.
+async fn peers(choice: &BusChoice, connection: &Connection) -> Result<Peers, DaemonError> {
+    if *choice == BusChoice::Session {
+        return Ok(Peers::OwnUser);
+    }
+    let authority = Authority::on(connection).await;
+    let authority = authority
+        .map_err(|source| DaemonError::Refused { what: "to tell whether polkit is there", source })?;
+    if !authority.is_polkit() {
+        tracing::info!("without polkit: only root and members of the group mif may connect");
+    }
+    Ok(Peers::Bus(authority))
+}
+
+fn constants(peers: &Peers) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: vec!["connect", "explicit-pvd"], namespace })
+    let polkit = matches!(peers, Peers::Bus(authority) if authority.is_polkit());
+    let features = ["connect", "explicit-pvd"].into_iter().chain(polkit.then_some("polkit")).collect();
+    Ok(Constants { features, namespace })
 }
 
 const fn system(what: &'static str, source: io::Error) -> DaemonError {

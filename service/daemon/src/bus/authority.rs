@@ -1,16 +1,71 @@
-//! Who a client is, and whether it may have packets sent for it.
+//! Who a client is, whether it may have packets sent for it, and who decides whether it may have sockets.
 
+mod polkit;
+
+use super::call::Call;
+use super::error::{BusError, Name};
 use nix::sys::stat;
+use nix::unistd::{Gid, Uid, User, getgrouplist};
+use polkit::Polkit;
+use std::ffi::CString;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use zbus::Connection;
+
+/// The group whose members may connect where there is no polkit.
+const GROUP: &str = "mif";
+
+/// Who decides whether a client may have sockets connected or bound for it (contract, Authorisation). Chosen once,
+/// at start. Root is never asked about.
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// polkit, by its action `org.ietf.Mif1.connect`.
+    Polkit(Polkit),
+    /// Without polkit: the members of this group, if there is one.
+    Group(Option<u32>),
+    /// The service's own user, as the only one that is served.
+    OwnUser,
+}
+
+/// What a client wants a socket for; polkit's rules see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// The Id of the provisioning domain.
+    pub pvd: String,
+    /// The destination, where one is named.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// The source, where one is named.
+    pub source: Option<IpAddr>,
+}
+
+/// What is known of a permission at the time of the call. Not to be worked on before [`Permission::obtain`].
+#[derive(Debug)]
+#[must_use]
+pub struct Permission(Option<Question>);
+
+/// A question that only polkit can answer.
+#[derive(Debug)]
+struct Question {
+    polkit: Polkit,
+    call: Call,
+    client: Arc<Credentials>,
+    purpose: Purpose,
+}
 
 /// Who a client is, for as long as its unique name lives.
 #[derive(Debug)]
 pub struct Credentials {
     /// Its user.
     pub uid: u32,
+    groups: Vec<u32>,
     process: Process,
+    /// One open prompt a client.
+    prompts: Semaphore,
 }
 
 #[derive(Debug)]
@@ -44,22 +99,95 @@ pub fn namespace_id() -> io::Result<u64> {
     Ok(stat::stat("/proc/self/ns/net")?.st_ino)
 }
 
+impl Authority {
+    /// Finds out who decides: polkit where it is there or can be started by the bus.
+    ///
+    /// # Errors
+    /// The bus does not tell.
+    pub async fn on(bus: &Connection) -> zbus::Result<Self> {
+        if let Some(polkit) = Polkit::on(bus).await? {
+            return Ok(Self::Polkit(polkit));
+        }
+        let group = tokio::task::spawn_blocking(|| nix::unistd::Group::from_name(GROUP)).await;
+        let group = group.ok().and_then(Result::ok).flatten();
+        Ok(Self::Group(group.map(|group| group.gid.as_raw())))
+    }
+
+    /// Whether it is polkit.
+    pub const fn is_polkit(&self) -> bool {
+        matches!(self, Self::Polkit(_))
+    }
+
+    /// Whether the caller may have a socket for `purpose`. Does not wait: what needs asking is asked by
+    /// [`Permission::obtain`].
+    pub fn permission(
+        &self,
+        call: &Call,
+        client: &Arc<Credentials>,
+        purpose: Purpose,
+    ) -> Result<Permission, BusError> {
+        if client.uid == 0 {
+            return Ok(Permission(None));
+        }
+        match self {
+            Self::Polkit(polkit) => {
+                let (polkit, call, client) = (polkit.clone(), call.clone(), Arc::clone(client));
+                Ok(Permission(Some(Question { polkit, call, client, purpose })))
+            }
+            Self::Group(Some(group)) if client.groups.contains(group) => Ok(Permission(None)),
+            Self::OwnUser if client.uid == nix::unistd::getuid().as_raw() => Ok(Permission(None)),
+            Self::Group(_) | Self::OwnUser => Err(BusError::new(
+                Name::AccessDenied,
+                format!(
+                    "user {} may not connect through this service: there is no polkit here to allow it, so only \
+                     root and members of the group {GROUP} may",
+                    client.uid
+                ),
+            )),
+        }
+    }
+}
+
+impl Permission {
+    /// Waits until it is granted, at most as long as a person needs to answer. Dropping the future takes the
+    /// question back.
+    ///
+    /// # Errors
+    /// It is refused; what cannot be told is refused too.
+    pub async fn obtain(self) -> Result<(), BusError> {
+        match self.0 {
+            None => Ok(()),
+            Some(Question { polkit, call, client, purpose }) => {
+                polkit.check(&call, client.uid, &client.prompts, &purpose).await
+            }
+        }
+    }
+}
+
 impl Credentials {
     /// Those of this process itself.
     pub fn ourselves() -> Self {
-        Self { uid: nix::unistd::getuid().as_raw(), process: Process::Ourselves }
+        Self::new(nix::unistd::getuid().as_raw(), Vec::new(), Process::Ourselves)
+    }
+
+    fn new(uid: u32, groups: Vec<u32>, process: Process) -> Self {
+        Self { uid, groups, process, prompts: Semaphore::new(1) }
     }
 
     /// Asks the bus who `client` is. The process is pinned, and the bus asked again afterwards, so that a number
     /// that another process took over meanwhile is never believed.
     pub async fn ask(bus: &Connection, client: &str) -> zbus::Result<Self> {
-        let (uid, pid) = ask_once(bus, client).await?;
-        let Some((pid, pidfd)) = pid.and_then(|pid| Some((pid, open_pidfd(pid).ok()?))) else {
-            return Ok(Self { uid, process: Process::Unknown });
+        let told = ask_once(bus, client).await?;
+        let groups = match told.groups {
+            Some(groups) => groups,
+            None => groups_of(told.uid).await,
         };
-        let (_, again) = ask_once(bus, client).await?;
+        let Some((pid, pidfd)) = told.pid.and_then(|pid| Some((pid, open_pidfd(pid).ok()?))) else {
+            return Ok(Self::new(told.uid, groups, Process::Unknown));
+        };
+        let again = ask_once(bus, client).await?.pid;
         let process = if again == Some(pid) { Process::Pinned { pid, pidfd } } else { Process::Unknown };
-        Ok(Self { uid, process })
+        Ok(Self::new(told.uid, groups, process))
     }
 
     /// Whether the client lives in `own` network namespace now. What cannot be told is another one.
@@ -73,14 +201,17 @@ impl Credentials {
             }
         }
     }
-
-    /// Whether the client may connect: root and the service's own user.
-    pub fn may_connect(&self) -> bool {
-        self.uid == 0 || self.uid == nix::unistd::getuid().as_raw()
-    }
 }
 
-async fn ask_once(bus: &Connection, client: &str) -> zbus::Result<(u32, Option<u32>)> {
+/// What the bus tells of a client.
+struct Told {
+    uid: u32,
+    pid: Option<u32>,
+    /// Those it had when it connected. Not every bus tells.
+    groups: Option<Vec<u32>>,
+}
+
+async fn ask_once(bus: &Connection, client: &str) -> zbus::Result<Told> {
     const BUS: &str = "org.freedesktop.DBus";
     let reply = bus
         .call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetConnectionCredentials", &client)
@@ -92,7 +223,18 @@ async fn ask_once(bus: &Connection, client: &str) -> zbus::Result<(u32, Option<u
         _ => None,
     };
     let uid = number("UnixUserID").ok_or_else(|| zbus::Error::Failure("the bus tells no user".to_owned()))?;
-    Ok((uid, number("ProcessID")))
+    let groups = credentials.get("UnixGroupIDs").and_then(|groups| Vec::try_from(groups.clone()).ok());
+    Ok(Told { uid, pid: number("ProcessID"), groups })
+}
+
+/// The groups of a user by the user database, which may be a network away: not on a thread that others need.
+async fn groups_of(uid: u32) -> Vec<u32> {
+    let look_up = move || {
+        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
+        let groups = getgrouplist(&CString::new(user.name).ok()?, user.gid).ok()?;
+        Some(groups.into_iter().map(Gid::as_raw).collect())
+    };
+    tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_default()
 }
 
 fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {

@@ -47,6 +47,16 @@ impl Call {
         !self.0.primary_header().flags().contains(Flags::NO_REPLY_EXPECTED)
     }
 
+    /// Whether the caller is prepared to wait while somebody is asked.
+    pub fn allows_prompt(&self) -> bool {
+        self.0.primary_header().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH)
+    }
+
+    /// Its header.
+    pub fn header(&self) -> zbus::message::Header<'_> {
+        self.0.header()
+    }
+
     /// How much memory it holds, in bytes.
     pub fn size(&self) -> usize {
         self.0.data().len()

@@ -4,7 +4,7 @@ use super::call::{Call, Client};
 use super::clients::Known;
 use super::error::{BusError, Name, shown};
 use super::path::{self, Node, Target};
-use super::{Bus, Introduction, introspect, properties};
+use super::{Bus, Introduction, Peers, introspect, properties};
 use mif_core::broadcast::ObjectId;
 use std::collections::BTreeMap;
 use zbus::Message;
@@ -64,6 +64,7 @@ impl Bus {
     }
 
     fn handle_call(&mut self, call: Call) {
+        let Some(call) = self.admitted(call) else { return };
         let path = call.path();
         match path::parse(&path) {
             Target::Subscriber(sender, token) => self.call_subscriber(call, sender, token),
@@ -74,6 +75,24 @@ impl Bus {
             }
             Target::Nothing => self.answer(&call, Err(unknown_object(&path))),
         }
+    }
+
+    /// Gives the call back unless its caller is not served at all, or not known yet where that matters.
+    fn admitted(&mut self, call: Call) -> Option<Call> {
+        if !matches!(self.peers, Peers::OwnUser) {
+            return Some(call);
+        }
+        let (call, credentials) = self.introduced(call)?;
+        let own = nix::unistd::getuid().as_raw();
+        if credentials.uid == own {
+            return Some(call);
+        }
+        let message = format!(
+            "this service was started with --session and serves user {own} only, not user {}",
+            credentials.uid
+        );
+        self.answer(&call, Err(BusError::new(Name::AccessDenied, message)));
+        None
     }
 
     /// The bus tells that a unique name is no more.

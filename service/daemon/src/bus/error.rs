@@ -42,6 +42,7 @@ pub enum Name {
     ForeignNamespace,
     InvalidArgs,
     AccessDenied,
+    InteractiveAuthorizationRequired,
     LimitsExceeded,
     NotSupported,
     Failed,
@@ -77,6 +78,9 @@ impl Name {
             Self::ForeignNamespace => "org.ietf.Mif1.Error.ForeignNamespace",
             Self::InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
             Self::AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
+            Self::InteractiveAuthorizationRequired => {
+                "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+            }
             Self::LimitsExceeded => "org.freedesktop.DBus.Error.LimitsExceeded",
             Self::NotSupported => "org.freedesktop.DBus.Error.NotSupported",
             Self::Failed => "org.freedesktop.DBus.Error.Failed",
@@ -98,6 +102,17 @@ impl BusError {
     /// A wrong argument.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Name::InvalidArgs, message)
+    }
+
+    /// As the end of a connection that was accepted before anybody was asked: method replies say AccessDenied, or
+    /// that a prompt would do, where NotConnected says NotAuthorized.
+    pub fn after_acceptance(self) -> Self {
+        match self.name {
+            Name::AccessDenied | Name::InteractiveAuthorizationRequired => {
+                Self { name: Name::NotAuthorized, ..self }
+            }
+            _ => self,
+        }
     }
 }
 

@@ -296,12 +296,9 @@ impl Bus {
         let plan = at_once(plan::connect(&self.snapshot, serial, request))?;
         let Some(origin) = self.origin(key, call) else { return Ok(None) };
         let begun = match plan {
-            Ok(plan) => match self.may_connect(&origin) {
-                Ok(()) => self.start_connection(origin, plan)?,
-                Err(error) if error.name == Name::AccessDenied => {
-                    Begun::Failed(BusError { name: Name::NotAuthorized, ..error })
-                }
-                Err(error) => Begun::Failed(error),
+            Ok(plan) => match self.may_connect(&origin, call, serial, request) {
+                Ok(permission) => self.start_connection(origin, plan, permission)?,
+                Err(error) => Begun::Failed(error.after_acceptance()),
             },
             Err(refusal) => Begun::Failed(refusal.into()),
         };

@@ -21,7 +21,7 @@ mod work;
 
 use crate::clock;
 use crate::translate::Translator;
-use authority::{Credentials, Namespace};
+use authority::{Authority, Credentials, Namespace};
 use call::{Call, Client};
 use clients::Clients;
 use error::BusError;
@@ -52,12 +52,23 @@ const PROGRESS_QUEUE: usize = 256;
 const INTRODUCTION_QUEUE: usize = 64;
 
 /// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Peers {
     /// The clients of a message bus, which tells who they are.
-    Bus,
+    Bus(Authority),
+    /// The clients of a session bus: those of the service's own user are served, no others.
+    OwnUser,
     /// One client, which is this process itself (tests over a socket pair).
     Ourselves,
+}
+
+impl Peers {
+    const fn authority(&self) -> &Authority {
+        match self {
+            Self::Bus(authority) => authority,
+            Self::OwnUser | Self::Ourselves => &Authority::OwnUser,
+        }
+    }
 }
 
 /// Why the service left the bus.
@@ -323,11 +334,13 @@ impl Bus {
     /// Finds out who a client is, without waiting for it. Until then its calls are parked in order.
     fn ask_who_is(&self, client: &Client) {
         let (client, introductions) = (Arc::clone(client), self.introductions.clone());
-        let (connection, peers) = (self.connection.clone(), self.peers);
+        let connection = self.connection.clone();
+        let on_a_bus = !matches!(self.peers, Peers::Ourselves);
         let ask = async move {
-            let credentials = match peers {
-                Peers::Bus => Credentials::ask(&connection, &client).await,
-                Peers::Ourselves => Ok(Credentials::ourselves()),
+            let credentials = if on_a_bus {
+                Credentials::ask(&connection, &client).await
+            } else {
+                Ok(Credentials::ourselves())
             };
             // The bus task is gone only when the service stops.
             let _ = introductions.send(Introduction { client, credentials }).await;

@@ -1,6 +1,6 @@
 //! Translations and connections: decoded, checked, planned, handed to a task, and what becomes of them.
 
-use super::authority::Credentials;
+use super::authority::{Credentials, Permission, Purpose};
 use super::call::{Call, Client};
 use super::error::{BusError, Name, shown};
 use super::message_face::Begun;
@@ -111,7 +111,9 @@ impl Bus {
             Err(refusal) => return self.answer(&call, Err(refusal.into())),
         };
         let origin = Origin { client: call.client(), owner: Owner::Call(call.clone()), credentials };
-        if let Err(error) = self.may_connect(&origin).and_then(|()| self.start_connection(origin, plan)) {
+        let permission = self.may_connect(&origin, &call, pvd, request);
+        let begun = permission.and_then(|permission| self.start_connection(origin, plan, permission));
+        if let Err(error) = begun {
             self.answer(&call, Err(error));
         }
     }
@@ -128,16 +130,33 @@ impl Bus {
         ))
     }
 
-    /// Whether a client may have connections made.
-    pub(super) fn may_connect(&self, origin: &Origin) -> Result<(), BusError> {
+    /// Whether a client may have connections made, as far as that can be told now.
+    pub(super) fn may_connect(
+        &self,
+        origin: &Origin,
+        call: &Call,
+        pvd: Serial,
+        request: &ConnectRequest,
+    ) -> Result<Permission, BusError> {
         self.may_translate(origin)?;
-        if origin.credentials.may_connect() {
-            return Ok(());
-        }
-        Err(BusError::new(
-            Name::AccessDenied,
-            format!("user {} may not connect through this service; root may", origin.credentials.uid),
-        ))
+        let (address, port) = (Some(request.address), Some(request.port));
+        self.permission(origin, call, Purpose { pvd: self.id_of(pvd), address, port, source: request.source })
+    }
+
+    /// Whether a client may have a socket connected or bound, as far as that can be told now. To be obtained
+    /// by the task that does it, before it does anything.
+    pub(super) fn permission(
+        &self,
+        origin: &Origin,
+        call: &Call,
+        purpose: Purpose,
+    ) -> Result<Permission, BusError> {
+        self.peers.authority().permission(call, &origin.credentials, purpose)
+    }
+
+    /// The Id of a provisioning domain, as people know it.
+    pub(super) fn id_of(&self, pvd: Serial) -> String {
+        self.snapshot.pvd(pvd).map(|pvd| pvd.id.clone()).unwrap_or_default()
     }
 
     /// Begins a translation, which reports its progress to the bus task.
@@ -155,11 +174,21 @@ impl Bus {
     }
 
     /// Begins a connection, which reports its progress to the bus task.
-    pub(super) fn start_connection(&mut self, origin: Origin, plan: ConnectPlan) -> Result<Begun, BusError> {
+    pub(super) fn start_connection(
+        &mut self,
+        origin: Origin,
+        plan: ConnectPlan,
+        permission: Permission,
+    ) -> Result<Begun, BusError> {
         let (pvd, uid) = (plan.pvd, origin.credentials.uid);
         self.start(origin, pvd, Held::Connection, move |number, progress| {
             async move {
-                let what = What::Connected(connect(&plan, uid).await.map_err(BusError::from));
+                // The plan's timeout begins after this.
+                let connected = match permission.obtain().await {
+                    Ok(()) => connect(&plan, uid).await.map_err(BusError::from),
+                    Err(refused) => Err(refused),
+                };
+                let what = What::Connected(connected);
                 // The bus task is gone only when the service stops.
                 let _ = progress.send(Progress { number, what }).await;
             }
@@ -248,7 +277,7 @@ impl Bus {
         let outcome = match what {
             What::Answer(answer) => Outcome::Answer(answer),
             What::Translated(end) => Outcome::Translated(end),
-            What::Connected(Err(error)) => Outcome::NotConnected(error),
+            What::Connected(Err(error)) => Outcome::NotConnected(error.after_acceptance()),
             What::Connected(Ok(connection)) => {
                 let details = details_of(&connection);
                 if let Some(work) = self.works.get_mut(number) {
