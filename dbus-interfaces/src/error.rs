@@ -188,6 +188,8 @@ error_kinds! {
     ForeignNamespace = own "ForeignNamespace", "the caller is in another network namespace than the service";
     /// A socket that BindSocket cannot bind.
     SocketNotUsable = own "SocketNotUsable", "the socket cannot be bound";
+    /// The port that a socket was to be bound to is taken.
+    AddressInUse = standard "AddressInUse", "the port is taken";
     /// A wrong argument or option.
     InvalidArgs = standard "InvalidArgs", "an argument is not valid";
     /// The caller may not do this.

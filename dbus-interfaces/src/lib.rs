@@ -5,8 +5,8 @@
 //! connected socket that stays in it.
 //!
 //! Two ways in:
-//! - [`State::read`]: everything there is now, in one call. [`translate_name`] and [`connect_to_address`]
-//!   do one thing in one PvD and return its result. The proxies in [`proxy`] are the members of the
+//! - [`State::read`]: everything there is now, in one call. [`translate_name`], [`connect_to_address`]
+//!   and [`bind_socket`] do one thing in one PvD and return its result. The proxies in [`proxy`] are the members of the
 //!   contract one to one.
 //! - [`Subscriber`]: the draft's messages as they come: interfaces, PvDs, their configuration elements and
 //!   addresses, names translated, connections made.
@@ -46,8 +46,8 @@ pub use bus::{BusChoice, connect, service_present};
 pub use error::{Error, ErrorKind, Result};
 pub use message::Message;
 pub use request::{
-    Answer, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation, connect_to_address,
-    translate_name,
+    Answer, BindRequest, Binding, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation,
+    bind_socket, connect_to_address, translate_name,
 };
 pub use state::{Address, Interface, ProvisioningDomain, State};
 pub use subscriber::{Messages, Subscriber};

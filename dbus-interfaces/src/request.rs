@@ -1,7 +1,7 @@
 //! One thing done in one PvD, and its result.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use zbus::proxy::MethodFlags;
@@ -10,8 +10,8 @@ use zbus::{Connection, ObjectPath};
 use crate::error::{Error, Result};
 use crate::proxy::ProvisioningDomainProxy;
 use crate::wire::{
-    AnswerDetails, ConnectToAddressOptions, ConnectionDetails, Family, TranslateNameOptions,
-    TranslationSystem, millis, parse_address,
+    AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectionDetails, Family,
+    TranslateNameOptions, TranslationSystem, millis, parse_address,
 };
 
 /// How to translate a name; the default leaves everything to the service.
@@ -114,10 +114,6 @@ impl ConnectRequest {
         Self { address, port, source: None, timeout: None, protocol: Protocol::Tcp, interactive: false }
     }
 
-    pub(crate) fn flags(&self) -> MethodFlags {
-        if self.interactive { MethodFlags::ALLOW_INTERACTIVE_AUTH } else { MethodFlags::empty() }
-    }
-
     pub(crate) fn to_wire(&self) -> ConnectToAddressOptions {
         ConnectToAddressOptions {
             source: self.source.map(|source| source.to_string()),
@@ -137,6 +133,46 @@ pub struct ConnectedSocket {
     pub local: Option<SocketAddr>,
     /// From the first packet to the connection.
     pub handshake: Option<Duration>,
+}
+
+/// How to bind a socket; the default leaves everything to the service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BindRequest {
+    /// Bind to this address of the PvD.
+    pub source: Option<IpAddr>,
+    /// Bind to the address of the PvD that suits this destination best (RFC 6724). Nothing is sent.
+    pub destination: Option<IpAddr>,
+    /// Bind to this port; `None` for any. Of TCP sockets that is chosen when they connect or listen.
+    pub local_port: Option<u16>,
+    /// The user may be asked to authorise it (polkit). For programs with a person in front of them.
+    pub interactive: bool,
+}
+
+impl BindRequest {
+    /// A socket that is to connect to `destination`.
+    #[must_use]
+    pub fn to(destination: IpAddr) -> Self {
+        Self { destination: Some(destination), ..Self::default() }
+    }
+
+    pub(crate) fn to_wire(&self) -> BindSocketOptions {
+        BindSocketOptions {
+            source: self.source.map(|source| source.to_string()),
+            destination: self.destination.map(|destination| destination.to_string()),
+            local_port: self.local_port,
+        }
+    }
+}
+
+/// Where a socket was bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The address of the PvD.
+    pub source: Option<IpAddr>,
+    /// The port, if it is chosen already.
+    pub local_port: Option<u16>,
+    /// The name of the interface.
+    pub device: Option<String>,
 }
 
 /// Translates a name in a PvD (draft 3.5.16), and waits for the whole answer.
@@ -175,7 +211,7 @@ pub async fn connect_to_address(
     request: &ConnectRequest,
 ) -> Result<ConnectedSocket> {
     let proxy = pvd_proxy(connection, pvd).await?;
-    let flags = request.flags();
+    let flags = if request.interactive { MethodFlags::ALLOW_INTERACTIVE_AUTH } else { MethodFlags::empty() };
     let body = (request.address.to_string(), request.port, request.to_wire());
     let (socket, details): (zbus::OwnedFd, ConnectionDetails) = proxy
         .inner()
@@ -187,6 +223,29 @@ pub async fn connect_to_address(
         local: local(&details)?,
         handshake: details.handshake_us.map(|micros| Duration::from_micros(micros.into())),
     })
+}
+
+/// Binds a socket of the caller's own to a PvD, so that its connect, listen, or datagrams stay in it. The socket is a
+/// fresh one of TCP, MPTCP or UDP, and keeps its owner and its options.
+///
+/// # Errors
+/// [`Error::Reply`] with the service's reason; the socket is as it was then.
+pub async fn bind_socket(
+    connection: &Connection,
+    pvd: &ObjectPath<'_>,
+    socket: &impl AsFd,
+    request: &BindRequest,
+) -> Result<Binding> {
+    let proxy = pvd_proxy(connection, pvd).await?;
+    let flags = if request.interactive { MethodFlags::ALLOW_INTERACTIVE_AUTH } else { MethodFlags::empty() };
+    let body = (zbus::Fd::from(socket.as_fd()), request.to_wire());
+    let details: BindingDetails = proxy
+        .inner()
+        .call_with_flags("BindSocket", flags, &body)
+        .await?
+        .ok_or_else(|| Error::unexpected("reply of BindSocket", "there is none"))?;
+    let source = details.source.as_deref().map(|source| parse_address(source, "source of a socket"));
+    Ok(Binding { source: source.transpose()?, local_port: details.local_port, device: details.device })
 }
 
 /// The local end in the details of a connection, when both halves are there.

@@ -120,6 +120,8 @@ pub struct BindingDetails {
     pub source: Option<String>,
     /// The interface.
     pub device: Option<String>,
+    /// The port, once it is chosen.
+    pub local_port: Option<u16>,
 }
 
 /// Options of TranslateName; `None` is the service's default.

@@ -1,7 +1,7 @@
 //! An echo server that first says which source address it saw.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
@@ -40,6 +40,32 @@ impl EchoServer {
     }
 }
 
+/// A UDP server on some addresses of its node. Each datagram is answered, from the address that it came to, with the
+/// source address and port that was seen and the name of the node.
+#[derive(Debug)]
+pub struct DatagramServer;
+
+impl DatagramServer {
+    /// Starts it, on port [`ECHO_PORT`] of `addresses`.
+    ///
+    /// # Panics
+    /// When a port is taken.
+    pub fn on(node: &Node, addresses: &[IpAddr]) -> Self {
+        for address in addresses {
+            let socket = node.within(|| UdpSocket::bind((*address, ECHO_PORT))).expect("bind the echo port");
+            let name = node.name().to_owned();
+            std::thread::spawn(move || {
+                while let Ok((_, from)) = socket.recv_from(&mut [0; 512]) {
+                    let answer = format!("{} {} {name}", from.ip(), from.port());
+                    // That it does not arrive is the affair of the other side.
+                    let _ = socket.send_to(answer.as_bytes(), from);
+                }
+            });
+        }
+        Self
+    }
+}
+
 /// What an [`EchoServer`] says of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
@@ -60,17 +86,25 @@ impl Greeting {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line)?;
+        let greeting = Self::parse(&line)?;
+        let (mut writer, mut back) = (stream, [0; 4]);
+        writer.write_all(b"ping")?;
+        reader.read_exact(&mut back)?;
+        if &back == b"ping" { Ok(greeting) } else { Err(io::Error::other(format!("not an echo: {back:?}"))) }
+    }
+
+    /// From the text of a [`DatagramServer`]'s answer.
+    ///
+    /// # Errors
+    /// When it is not a greeting.
+    pub fn parse(line: &str) -> io::Result<Self> {
         let mut words = line.split_whitespace();
         let greeting = (|| {
             let source = words.next()?.parse().ok()?;
             let port = words.next()?.parse().ok()?;
             Some(Self { source, port, server: words.next()?.to_owned() })
         })();
-        let greeting = greeting.ok_or_else(|| io::Error::other(format!("not a greeting: {line:?}")))?;
-        let (mut writer, mut back) = (stream, [0; 4]);
-        writer.write_all(b"ping")?;
-        reader.read_exact(&mut back)?;
-        if &back == b"ping" { Ok(greeting) } else { Err(io::Error::other(format!("not an echo: {back:?}"))) }
+        greeting.ok_or_else(|| io::Error::other(format!("not a greeting: {line:?}")))
     }
 }
 

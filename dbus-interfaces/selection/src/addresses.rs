@@ -121,6 +121,17 @@ pub fn rank_sources(
     sources.iter().enumerate().map(rule_after).collect()
 }
 
+/// The candidates for a socket of which it is not known where it will send to, best first: preferred before
+/// deprecated ones, the widest scope first, temporary ones before others.
+pub fn rank_unaimed(candidates: impl IntoIterator<Item = Candidate>) -> Vec<Candidate> {
+    let mut sources: Vec<Candidate> = candidates.into_iter().collect();
+    sources.sort_by_key(|candidate| {
+        let narrowness = std::cmp::Reverse(scope(candidate.address));
+        (candidate.deprecated, narrowness, !candidate.temporary, candidate.address)
+    });
+    sources
+}
+
 /// `destinations` in the order to try them, each with its source among `candidates` (section 6).
 pub fn order_destinations(destinations: &[IpAddr], candidates: &[Candidate]) -> Vec<RankedDestination> {
     let with_source = |&address: &IpAddr| Pair {

@@ -22,7 +22,6 @@ pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod hosts;
-pub mod lease;
 mod lease_text;
 pub mod limits;
 pub mod networkd;

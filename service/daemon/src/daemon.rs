@@ -4,6 +4,7 @@ use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::recorder::Recorder;
+use crate::socket::{self, caller::NamespaceCookie};
 use crate::source::{self, Observation, Solicitor, SourceError};
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use std::io;
@@ -254,9 +255,20 @@ async fn peers(choice: &BusChoice, connection: &Connection) -> Result<Peers, Dae
 fn constants(peers: &Peers) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    let polkit = matches!(peers, Peers::Bus(authority) if authority.is_polkit());
-    let features = ["connect", "explicit-pvd"].into_iter().chain(polkit.then_some("polkit")).collect();
-    Ok(Constants { features, namespace })
+    Ok(Constants { features: features(peers), namespace })
+}
+
+/// What this instance can do, by the words of the contract.
+fn features(peers: &Peers) -> Vec<&'static str> {
+    let mut features = vec!["connect", "explicit-pvd"];
+    let found = [
+        ("bind-socket", NamespaceCookie::own().is_ok()),
+        ("mptcp", socket::has_mptcp()),
+        ("fchown", socket::can_give_away()),
+        ("polkit", matches!(peers, Peers::Bus(authority) if authority.is_polkit())),
+    ];
+    features.extend(found.into_iter().filter(|(_, there)| *there).map(|(word, _)| word));
+    features
 }
 
 const fn system(what: &'static str, source: io::Error) -> DaemonError {

@@ -56,7 +56,12 @@ fn main() -> ExitCode {
     let options = Options { bus, grace: config.interfaces.grace(), record: arguments.record };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(daemon::run(options)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(daemon::run(options));
+            // Threads that wait for a caller's socket to close may do so for as long as the caller likes.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => return complain(&error),
     };
     ended.map_or_else(|error| complain(&error), |()| ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! The one place with socket options: sockets that stay in their provisioning domain.
 
+pub mod caller;
+
 use mif_core::event::Ifindex;
 use mif_core::plan::Protocol;
 use nix::errno::Errno;
@@ -30,7 +32,7 @@ impl Scope {
     /// # Errors
     /// ENODEV for interface 0, which would mean "any". The kernel does not look whether others exist: with one that
     /// is gone, connecting fails with the same. EPERM: a mark needs CAP_NET_ADMIN (or CAP_NET_RAW, since Linux 5.17).
-    fn apply(self, socket: &Socket) -> io::Result<()> {
+    fn apply(self, socket: &impl AsFd) -> io::Result<()> {
         if self.ifindex == 0 {
             return Err(Errno::ENODEV.into());
         }
@@ -108,6 +110,21 @@ pub fn give_to(socket: &impl AsFd, uid: u32) -> io::Result<()> {
     fchown(socket, Some(uid), None)
 }
 
+/// Whether the kernel makes MPTCP sockets here: it may lack them, or the administrator may not want any.
+pub fn has_mptcp() -> bool {
+    Socket::new(Domain::IPV4, Type::STREAM.cloexec(), Some(socket2::Protocol::MPTCP)).is_ok()
+}
+
+/// Whether sockets can be given to other users ([`give_to`]).
+pub fn can_give_away() -> bool {
+    const CAP_CHOWN: u64 = 1;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .is_some_and(|bits| bits & CAP_CHOWN != 0)
+}
+
 /// The socket as it is handed out: blocking, as people expect one to be.
 ///
 /// # Errors
@@ -133,13 +150,39 @@ fn bind(socket: &Socket, scope: Scope, source: IpAddr) -> io::Result<()> {
     socket.bind(&SockAddr::from(address))
 }
 
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set_option(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     const LENGTH: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+    let fd = socket.as_fd().as_raw_fd();
     // SAFETY: the descriptor is open for as long as `socket` is borrowed, and the kernel reads LENGTH bytes of
     // `value`, which outlives the call.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), LENGTH) };
+    let result = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), LENGTH) };
     Errno::result(result).map(drop).map_err(io::Error::from)
+}
+
+/// A socket option that is a number.
+fn number_of(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
+    option_of(socket, level, name)
+}
+
+/// Types that are good with any bits.
+trait Number: Copy + Default {}
+impl Number for libc::c_int {}
+impl Number for u64 {}
+
+fn option_of<T: Number>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> io::Result<T> {
+    let mut value = T::default();
+    let mut length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or_default();
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; the kernel writes at most `length` bytes,
+    // the size of `value`, for which any bits are good.
+    let result = unsafe { libc::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut length) };
+    Errno::result(result).map_err(io::Error::from)?;
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -155,14 +198,7 @@ mod tests {
     }
 
     fn option(socket: &Socket, level: libc::c_int, name: libc::c_int) -> libc::c_int {
-        let mut value: libc::c_int = 0;
-        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: `value` and `length` are valid for writing, and `length` is the size of `value`.
-        let result = unsafe {
-            libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
-        };
-        assert_eq!(result, 0);
-        value
+        number_of(socket, level, name).unwrap()
     }
 
     #[test]

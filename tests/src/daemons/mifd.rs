@@ -25,7 +25,6 @@ pub struct MifdSettings {
     bus: Bus,
     config: Option<String>,
     log: String,
-    session: bool,
     arguments: Vec<String>,
 }
 
@@ -38,7 +37,6 @@ impl MifdSettings {
             bus: bus.clone(),
             config: None,
             log: "debug".to_owned(),
-            session: false,
             arguments: Vec::new(),
         }
     }
@@ -61,13 +59,6 @@ impl MifdSettings {
     #[must_use]
     pub fn log(mut self, level: &str) -> Self {
         self.log = level.to_owned();
-        self
-    }
-
-    /// As for development, with `--session`, though on the same bus.
-    #[must_use]
-    pub fn session(mut self) -> Self {
-        self.session = true;
         self
     }
 
@@ -95,12 +86,7 @@ impl MifdSettings {
             Privilege::UserNamespace => Command::new(program("mifd")),
             Privilege::Root => user::as_service(Command::new(program("mifd"))),
         };
-        if self.session {
-            command.arg("--session").env("DBUS_SESSION_BUS_ADDRESS", self.bus.address());
-        } else {
-            command.args(["--bus", self.bus.address()]);
-        }
-        command.args(["--log", &self.log]).args(&self.arguments);
+        command.args(["--bus", self.bus.address(), "--log", &self.log]).args(&self.arguments);
         if let Some(text) = &self.config {
             command.arg("--config").arg(write_file("mifd.toml", text));
         }

@@ -82,9 +82,7 @@ pub fn connect(snapshot: &Snapshot, pvd: Serial, request: &ConnectRequest) -> Re
     }
     check_timeout(request.timeout_ms)?;
     let sources = choose_sources(pvd, request)?;
-    if !pvd.link_up {
-        return Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())));
-    }
+    check_link(pvd)?;
     check_alone(snapshot, pvd, AddressFamily::of(request.address))?;
     Ok(ConnectPlan {
         pvd: pvd.serial,
@@ -104,7 +102,16 @@ pub(super) const fn scoped(address: IpAddr, port: u16, ifindex: Ifindex) -> Sock
     }
 }
 
-fn check_destination(snapshot: &Snapshot, pvd: &Pvd, address: IpAddr) -> Result<(), Refusal> {
+/// Whether packets can leave at all.
+pub(super) fn check_link(pvd: &Pvd) -> Result<(), Refusal> {
+    if pvd.link_up {
+        return Ok(());
+    }
+    Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())))
+}
+
+/// Whether `address` is one that connections through `pvd` may go to.
+pub(super) fn check_destination(snapshot: &Snapshot, pvd: &Pvd, address: IpAddr) -> Result<(), Refusal> {
     let own = || snapshot.pvds().flat_map(|pvd| &pvd.addresses).any(|own| own.address == address);
     let why = match address {
         _ if address.is_loopback() => Some(BadDestination::Loopback),
@@ -158,7 +165,7 @@ fn check_source(pvd: &Pvd, source: IpAddr, destination: IpAddr) -> Result<(), Re
 
 /// Without routing per provisioning domain, the kernel's one routing table decides which router of an interface a
 /// packet takes. That is the right one for sure only when there is no other of the family.
-fn check_alone(snapshot: &Snapshot, pvd: &Pvd, family: AddressFamily) -> Result<(), Refusal> {
+pub(super) fn check_alone(snapshot: &Snapshot, pvd: &Pvd, family: AddressFamily) -> Result<(), Refusal> {
     let shares = |interface| snapshot.pvds_of_family(interface, family) > 1;
     if snapshot.interface(pvd.interface).is_some_and(|interface| shares(interface)) {
         return Err(Refusal::NotSupported(NotSupported::SeveralPvds(pvd.id.clone(), family)));

@@ -5,6 +5,7 @@
 //! of one provisioning domain only. That nothing of another one is used is a property of this module (and of its
 //! tests), not a hope about sockets.
 
+mod bind;
 mod connect;
 mod name;
 mod outcome;
@@ -14,12 +15,15 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
+pub use bind::{BindPlan, BindRequest, CallerSocket, SocketKind, SocketRules, bind};
 pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect};
 pub use outcome::{
-    Answer, AnswerSource, ConnectFailure, ConnectFailureReason, TranslationEnd, TranslationFailure, Transport,
+    Answer, AnswerSource, BindFailure, ConnectFailure, ConnectFailureReason, TranslationEnd,
+    TranslationFailure, Transport,
 };
 pub use refusal::{
-    BadDestination, BadName, BadSource, Invalid, NotSupported, Refusal, Unreachable, UntranslatableName,
+    BadDestination, BadName, BadSocket, BadSource, Invalid, NotSupported, Refusal, Unreachable,
+    UntranslatableName,
 };
 pub use translate::{
     DnsPlan, DnsServer, Families, Lookup, System, TranslatePlan, TranslateRequest, Translation, translate,

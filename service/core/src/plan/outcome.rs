@@ -224,6 +224,39 @@ impl fmt::Display for ConnectFailure {
     }
 }
 
+/// The end of binding a caller's socket that did not work; the socket is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindFailure {
+    /// It was not tried.
+    Refused(Refusal),
+    /// The source has just ceased to be an address of this host.
+    SourceNotValid(IpAddr),
+    /// Another socket has that port.
+    PortTaken(SocketAddr),
+    /// The interface has just gone.
+    InterfaceGone,
+    /// Anything else; the errno.
+    Other(i32),
+}
+
+impl std::error::Error for BindFailure {}
+
+impl fmt::Display for BindFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(out),
+            Self::SourceNotValid(source) => {
+                write!(out, "the source {source} is not an address of this host any more")
+            }
+            Self::PortTaken(local) => {
+                write!(out, "port {} of {} is taken: give another, or 0", local.port(), local.ip())
+            }
+            Self::InterfaceGone => write!(out, "the interface has just gone"),
+            Self::Other(errno) => write!(out, "binding the socket failed (errno {errno})"),
+        }
+    }
+}
+
 /// Addresses are shown without a zone: the provisioning domain fixes the interface.
 struct Unscoped(SocketAddr);
 

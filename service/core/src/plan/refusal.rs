@@ -3,10 +3,11 @@
 
 use super::{LONGEST_TIMEOUT_MS, NAME_LENGTH, Protocol, System};
 use crate::configuration::AddressFamily;
+use crate::event::Ifindex;
 use crate::pvd::Serial;
 use crate::text;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A request that cannot be carried out as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum Refusal {
     NetworkUnreachable(Unreachable),
     /// The source that was asked for is none.
     SourceNotValid(BadSource),
+    /// The caller's socket cannot be bound.
+    SocketNotUsable(BadSocket),
+    /// The caller's socket is of another network namespace than the service.
+    ForeignNamespace,
     /// This instance cannot do that.
     NotSupported(NotSupported),
     /// No system that may be asked knows such names.
@@ -42,6 +47,40 @@ pub enum Invalid {
     Name(String, BadName),
     /// An empty list of systems.
     NoSystems,
+    /// A local port that not everybody may take.
+    PrivilegedPort {
+        /// The one asked for.
+        port: u16,
+        /// The first that everybody may take.
+        first: u16,
+    },
+    /// A destination that sockets of this family cannot reach.
+    OtherFamily(IpAddr, AddressFamily),
+}
+
+/// Why a caller's socket cannot be bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadSocket {
+    /// A file descriptor of something else.
+    NotASocket,
+    /// A socket, but neither of AF_INET nor of AF_INET6.
+    NotInternet,
+    /// Neither TCP, MPTCP nor UDP.
+    Protocol,
+    /// It is bound already.
+    Bound(SocketAddr),
+    /// It is connected already, or on the way.
+    Connected,
+    /// It listens.
+    Listening,
+    /// It is bound to this interface already.
+    OnDevice(Ifindex),
+    /// Its mark has bits that are the service's: the mark and the mask.
+    Marked(u32, u32),
+    /// Its family is none of the provisioning domain's; the Id.
+    OtherFamily(String, AddressFamily),
+    /// It was used while it was being bound.
+    InUse,
 }
 
 /// Why an address is no destination.
@@ -109,6 +148,8 @@ pub enum BadSource {
     },
     /// It is there but may not be used yet, or never (tentative or duplicate).
     NotUsable(IpAddr),
+    /// It is not of the family of the caller's socket.
+    NotOfSocket(IpAddr, AddressFamily),
 }
 
 /// What this instance cannot do.
@@ -157,6 +198,12 @@ impl fmt::Display for Refusal {
             Self::InvalidArgs(invalid) => invalid.fmt(out),
             Self::NetworkUnreachable(unreachable) => unreachable.fmt(out),
             Self::SourceNotValid(source) => source.fmt(out),
+            Self::SocketNotUsable(socket) => socket.fmt(out),
+            Self::ForeignNamespace => write!(
+                out,
+                "the socket is of another network namespace than the service, and reaches other networks; ask a \
+                 service that runs in its namespace"
+            ),
             Self::NotSupported(what) => what.fmt(out),
             Self::NameNotFound(why) => why.fmt(out),
             Self::NoAddress(literal) => {
@@ -184,6 +231,48 @@ impl fmt::Display for Invalid {
             Self::NoSystems => {
                 write!(out, "systems is empty: name one of {}, or leave it out", System::available_words())
             }
+            Self::PrivilegedPort { port, first } => write!(
+                out,
+                "local-port {port} is for the privileged: give 0 or one from {first} \
+                 (net.ipv4.ip_unprivileged_port_start) to 65535"
+            ),
+            Self::OtherFamily(address, family) => {
+                write!(
+                    out,
+                    "an {} socket cannot reach {address}: give a destination of its family",
+                    Named(*family)
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for BadSocket {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fresh = "give a fresh one, before anything is done with it";
+        match self {
+            Self::NotASocket => write!(out, "the file descriptor is no socket"),
+            Self::NotInternet => {
+                write!(out, "the socket is not of the Internet: give one of AF_INET or AF_INET6")
+            }
+            Self::Protocol => {
+                write!(out, "the socket is of a protocol that cannot be bound here: give TCP, MPTCP or UDP")
+            }
+            Self::Bound(local) => write!(out, "the socket is bound to {local} already: {fresh}"),
+            Self::Connected => write!(out, "the socket is connected already: {fresh}"),
+            Self::Listening => write!(out, "the socket listens already: {fresh}"),
+            Self::OnDevice(ifindex) => {
+                write!(out, "the socket is bound to the interface with index {ifindex} already: {fresh}")
+            }
+            Self::Marked(mark, mask) => write!(
+                out,
+                "the socket has the mark {mark:#x}, which is inside this service's mask {mask:#x}: mark it outside \
+                 of that, or not at all"
+            ),
+            Self::OtherFamily(pvd, family) => {
+                write!(out, "the socket is of {}, which {pvd} does not provide", Named(*family))
+            }
+            Self::InUse => write!(out, "the socket was used while it was being bound: {fresh}"),
         }
     }
 }
@@ -273,6 +362,9 @@ impl fmt::Display for BadSource {
                 out,
                 "source {source} may not be used: duplicate address detection has not ended, or has found another host"
             ),
+            Self::NotOfSocket(source, family) => {
+                write!(out, "source {source} is not for an {} socket: give one of its family", Named(*family))
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bind;
+
 use super::*;
 use crate::BootTime;
 use crate::configuration::{AddressFamily, Configuration, Element};

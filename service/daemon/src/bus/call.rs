@@ -2,6 +2,7 @@
 
 use super::convert::Fields;
 use super::error::{BusError, Name, shown};
+use super::lent::{self, Lent};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,12 +15,24 @@ pub type Client = Arc<str>;
 
 /// A method call that waits for its reply.
 #[derive(Clone, Debug)]
-pub struct Call(Message);
+pub struct Call(Message, Option<Arc<Lent>>);
 
 impl Call {
     /// Takes a message that is a method call.
     pub const fn new(message: Message) -> Self {
-        Self(message)
+        Self(message, None)
+    }
+
+    /// Takes a message that is a method call and has file descriptors.
+    pub fn with_descriptors(message: Message) -> zbus::Result<Self> {
+        let call = lent::without_descriptors(&message);
+        let lent = Lent::new(message);
+        Ok(Self(call?, Some(Arc::new(lent))))
+    }
+
+    /// The descriptors that came with it.
+    pub fn lent(&self) -> Option<Arc<Lent>> {
+        self.1.clone()
     }
 
     /// Who calls.
@@ -67,7 +80,12 @@ impl Call {
     where
         T: for<'a> DynamicDeserialize<'a>,
     {
-        let body = self.0.body();
+        let body = match &self.1 {
+            Some(lent) => {
+                lent.message().ok_or_else(|| BusError::invalid("its file descriptors are closed"))?.body()
+            }
+            None => self.0.body(),
+        };
         let given = body.signature().to_string_no_parens();
         if given != signature {
             let member = self.member();
@@ -148,6 +166,15 @@ impl Options {
             None => Ok(None),
             Some(Variant::U32(number)) => Ok(Some(number)),
             Some(other) => Err(wrong_type(key, "u", &other)),
+        }
+    }
+
+    /// A port.
+    pub fn port(&mut self, key: &str) -> Result<Option<u16>, BusError> {
+        match self.0.remove(key) {
+            None => Ok(None),
+            Some(Variant::U16(port)) => Ok(Some(port)),
+            Some(other) => Err(wrong_type(key, "q", &other)),
         }
     }
 

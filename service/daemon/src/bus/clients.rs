@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// How many calls of one client may wait until the bus has told who it is.
 const PARKED_CALLS: usize = 8_192;
+/// How many of them may have brought file descriptors.
+const PARKED_DESCRIPTORS: usize = 32;
 /// How much memory they may hold, in bytes.
 const PARKED_BYTES: usize = 4 << 20;
 
@@ -50,7 +52,9 @@ impl Clients {
     pub fn park(&mut self, client: &Client, call: Call) -> Result<(), Call> {
         let entry = self.clients.entry(Arc::clone(client)).or_default();
         let bytes = entry.parked_bytes + call.size();
-        if entry.parked.len() >= PARKED_CALLS || bytes > PARKED_BYTES {
+        let with_descriptors = || entry.parked.iter().filter(|parked| parked.lent().is_some()).count();
+        let too_many = call.lent().is_some() && with_descriptors() >= PARKED_DESCRIPTORS;
+        if entry.parked.len() >= PARKED_CALLS || bytes > PARKED_BYTES || too_many {
             return Err(call);
         }
         entry.parked_bytes = bytes;

@@ -2,6 +2,7 @@
 
 use super::error::BusError;
 use super::path;
+use crate::request::bind::Bound;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
 use mif_core::configuration::{
@@ -105,6 +106,14 @@ pub fn connection(details: &ConnectionDetails) -> Fields {
     ])
 }
 
+/// The details of BindSocket.
+pub fn binding(bound: &Bound) -> Fields {
+    let mut fields =
+        BTreeMap::from([("source", text(bound.local.ip())), ("device", Variant::from(bound.device.clone()))]);
+    put(&mut fields, "local-port", Some(bound.local.port()).filter(|port| *port != 0));
+    fields
+}
+
 /// Every identifier that has a value in `configuration` (GetAllConfigurationData).
 pub fn configuration(configuration: &Configuration) -> Fields {
     let mut fields = Fields::new();
@@ -129,12 +138,11 @@ pub fn configuration(configuration: &Configuration) -> Fields {
         "pvd-option-flags",
         configuration.pvd_option.iter().flat_map(PvdFlags::words).collect::<Vec<&str>>(),
     );
-    put(&mut fields, "told-by", configuration.told_by.clone());
     fields
 }
 
 /// Every identifier of the contract: what GetConfigurationData takes, whether this instance ever has a value.
-pub const IDENTIFIERS: [&str; 25] = [
+pub const IDENTIFIERS: [&str; 24] = [
     "dns-servers",
     "search-domains",
     "domain-name",
@@ -159,7 +167,6 @@ pub const IDENTIFIERS: [&str; 25] = [
     "additional-information-expires",
     "dns-zones",
     "no-internet",
-    "told-by",
 ];
 
 /// The paths of provisioning domains.

@@ -3,6 +3,7 @@
 use super::call::{Call, Client};
 use super::clients::Known;
 use super::error::{BusError, Name, shown};
+use super::lent::Lent;
 use super::path::{self, Node, Target};
 use super::{Bus, Introduction, Peers, introspect, properties};
 use mif_core::broadcast::ObjectId;
@@ -26,9 +27,7 @@ impl Bus {
         if message.data().fds().is_empty() {
             self.take_in(message);
         } else {
-            self.refuse_descriptors(&message);
-            // Closing a socket that lingers would block this task.
-            tokio::task::spawn_blocking(move || drop(message));
+            self.take_in_descriptors(message);
         }
     }
 
@@ -49,18 +48,20 @@ impl Bus {
         }
     }
 
-    /// No method of this instance takes file descriptors.
-    fn refuse_descriptors(&mut self, message: &Message) {
+    /// One method takes a file descriptor. Whatever else has some: they are closed elsewhere.
+    fn take_in_descriptors(&mut self, message: Message) {
         if message.message_type() != Type::MethodCall {
+            drop(Lent::new(message));
             return;
         }
-        let call = Call::new(message.clone());
-        let refusal = if call.member() == "BindSocket" {
-            super::state_face::no_bind_socket()
-        } else {
-            BusError::invalid(format!("{} takes no file descriptors", call.member()))
-        };
-        self.answer(&call, Err(refusal));
+        match Call::with_descriptors(message) {
+            Ok(call) if call.member() == "BindSocket" => self.handle_call(call),
+            Ok(call) => {
+                let refusal = BusError::invalid(format!("{} takes no file descriptors", call.member()));
+                self.answer(&call, Err(refusal));
+            }
+            Err(error) => tracing::debug!(%error, "a call with file descriptors cannot be answered"),
+        }
     }
 
     fn handle_call(&mut self, call: Call) {

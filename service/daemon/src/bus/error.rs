@@ -1,6 +1,6 @@
 //! Errors as the bus carries them. The one place where the core's refusals and failures get their names.
 
-use mif_core::plan::{ConnectFailure, ConnectFailureReason, Refusal, TranslationFailure};
+use mif_core::plan::{BindFailure, ConnectFailure, ConnectFailureReason, Refusal, TranslationFailure};
 use mif_core::subscription::SubscriberRefusal;
 use mif_core::usage::Exceeded;
 
@@ -40,6 +40,8 @@ pub enum Name {
     NotClaimed,
     NotAuthorized,
     ForeignNamespace,
+    SocketNotUsable,
+    AddressInUse,
     InvalidArgs,
     AccessDenied,
     InteractiveAuthorizationRequired,
@@ -76,6 +78,8 @@ impl Name {
             Self::NotClaimed => "org.ietf.Mif1.Error.NotClaimed",
             Self::NotAuthorized => "org.ietf.Mif1.Error.NotAuthorized",
             Self::ForeignNamespace => "org.ietf.Mif1.Error.ForeignNamespace",
+            Self::SocketNotUsable => "org.ietf.Mif1.Error.SocketNotUsable",
+            Self::AddressInUse => "org.freedesktop.DBus.Error.AddressInUse",
             Self::InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
             Self::AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
             Self::InteractiveAuthorizationRequired => {
@@ -123,6 +127,8 @@ impl From<Refusal> for BusError {
             Refusal::InvalidArgs(_) => Name::InvalidArgs,
             Refusal::NetworkUnreachable(_) => Name::NetworkUnreachable,
             Refusal::SourceNotValid(_) => Name::SourceNotValid,
+            Refusal::SocketNotUsable(_) => Name::SocketNotUsable,
+            Refusal::ForeignNamespace => Name::ForeignNamespace,
             Refusal::NotSupported(_) => Name::NotSupported,
             Refusal::NameNotFound(_) => Name::NameNotFound,
             Refusal::NoAddress(_) => Name::NoAddress,
@@ -162,6 +168,20 @@ impl From<ConnectFailure> for BusError {
         };
         let errno = (failure.errno != 0).then_some(failure.errno);
         Self { errno, ..Self::new(name, failure.to_string()) }
+    }
+}
+
+impl From<BindFailure> for BusError {
+    fn from(failure: BindFailure) -> Self {
+        let message = failure.to_string();
+        let name = match failure {
+            BindFailure::Refused(refusal) => return refusal.into(),
+            BindFailure::SourceNotValid(_) => Name::SourceNotValid,
+            BindFailure::PortTaken(_) => Name::AddressInUse,
+            BindFailure::InterfaceGone => Name::NetworkUnreachable,
+            BindFailure::Other(_) => Name::Failed,
+        };
+        Self::new(name, message)
     }
 }
 

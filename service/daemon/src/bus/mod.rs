@@ -5,6 +5,7 @@
 //! bus; work that does runs in tasks of its own and reports [`work::Progress`].
 
 pub mod authority;
+mod binding;
 mod call;
 mod clients;
 mod convert;
@@ -12,6 +13,7 @@ mod dispatch;
 mod emit;
 mod error;
 mod introspect;
+mod lent;
 mod message_face;
 mod path;
 mod properties;
@@ -20,12 +22,14 @@ mod state_face;
 mod work;
 
 use crate::clock;
+use crate::socket::caller::NamespaceCookie;
 use crate::translate::Translator;
 use authority::{Authority, Credentials, Namespace};
 use call::{Call, Client};
 use clients::Clients;
 use error::BusError;
 use futures_util::{FutureExt, StreamExt};
+use lent::Workload;
 use mif_core::announcement::CloseReason;
 use mif_core::broadcast::{Broadcast, Coalescer};
 use mif_core::change::Change;
@@ -87,6 +91,8 @@ pub struct Bus {
     connection: Connection,
     peers: Peers,
     namespace: Namespace,
+    /// What tells its sockets apart; `None` where the kernel does not tell.
+    cookie: Option<NamespaceCookie>,
     constants: Constants,
     snapshot: Snapshot,
     outbox: Outbox<SubscriberKey, Message, BusError, Broadcast>,
@@ -98,6 +104,7 @@ pub struct Bus {
     clients: Clients,
     works: Works,
     usage: Usage<Client>,
+    workload: Workload,
     translator: Arc<Translator>,
     managed_objects: Option<Vec<u8>>,
     /// Calls that waited for their client to be introduced, in order; they go before anything read later.
@@ -166,6 +173,7 @@ impl Bus {
             connection,
             peers,
             namespace: Namespace::own()?,
+            cookie: NamespaceCookie::own().ok(),
             constants,
             snapshot: Snapshot::default(),
             outbox: Outbox::default(),
@@ -176,6 +184,7 @@ impl Bus {
             clients: Clients::default(),
             works: Works::default(),
             usage: Usage::default(),
+            workload: Workload::default(),
             translator: Arc::new(Translator::default()),
             managed_objects: None,
             ready: VecDeque::new(),

@@ -197,7 +197,7 @@ impl Bus {
         .map(Begun::Running)
     }
 
-    fn start<'a>(
+    pub(super) fn start<'a>(
         &mut self,
         origin: Origin,
         pvd: Serial,
@@ -268,13 +268,18 @@ impl Bus {
                 let details = convert::connection(&details_of(&connection));
                 call.reply(&(zbus::Fd::from(connection.socket), details))
             }
-            What::Translated(Err(error)) | What::Connected(Err(error)) => Err(error),
+            What::Bound(Ok(bound)) => call.reply(&(convert::binding(&bound),)),
+            What::Translated(Err(error)) | What::Connected(Err(error)) | What::Bound(Err(error)) => {
+                Err(error)
+            }
         };
         self.answer(&call, answered);
     }
 
     fn progress_of_subscriber(&mut self, now: BootTime, key: SubscriberKey, number: WorkNumber, what: What) {
         let outcome = match what {
+            // Not on this face.
+            What::Bound(_) => return,
             What::Answer(answer) => Outcome::Answer(answer),
             What::Translated(end) => Outcome::Translated(end),
             What::Connected(Err(error)) => Outcome::NotConnected(error.after_acceptance()),

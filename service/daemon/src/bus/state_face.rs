@@ -1,6 +1,5 @@
 //! The methods of the Manager and of provisioning domains.
 
-use super::Bus;
 use super::call::{Call, Options};
 use super::convert::{self, Fields, IDENTIFIERS};
 use super::dispatch::{Answered, unknown_method};
@@ -8,6 +7,7 @@ use super::error::{BusError, Name, shown};
 use super::path;
 use super::properties;
 use super::requests::{self, Waiting};
+use super::{Bus, binding};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::pvd::{Pvd, Serial};
 use std::collections::HashMap;
@@ -70,7 +70,10 @@ impl Bus {
                     Err(error) => Err(error),
                 }
             }
-            "BindSocket" => Err(no_bind_socket()),
+            "BindSocket" => match binding::Arguments::of(&call) {
+                Ok(arguments) => return self.bind_for_call(call, serial, arguments),
+                Err(error) => Err(error),
+            },
             "GetConfigurationData" => self.get_configuration_data(&call, serial),
             "GetAllConfigurationData" => self.get_all_configuration_data(&call, serial),
             _ => Err(unknown_method(properties::PVD, member)),
@@ -169,13 +172,6 @@ pub(super) fn parse_address(what: &str, text: &str) -> Result<IpAddr, BusError> 
 /// The options of a request, checked against what its method knows.
 pub(super) fn options(given: GivenOptions, known: &[&str]) -> Result<Options, BusError> {
     Options::new(given, known)
-}
-
-pub(super) fn no_bind_socket() -> BusError {
-    BusError::new(
-        Name::NotSupported,
-        "this instance cannot bind sockets of callers (Features lacks bind-socket); use ConnectToAddress",
-    )
 }
 
 fn paths<'a>(pvds: impl Iterator<Item = &'a Arc<Pvd>>) -> Vec<ObjectPath<'static>> {

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Client};
 use super::error::BusError;
+use crate::request::bind::Bound;
 use crate::request::connect::Connection;
 use mif_core::plan::{Answer, TranslationEnd};
 use mif_core::pvd::Serial;
@@ -33,6 +34,8 @@ pub enum What {
     Translated(Result<TranslationEnd, BusError>),
     /// The connection is established, or never will be.
     Connected(Result<Connection, BusError>),
+    /// The caller's socket is bound, or is as it was.
+    Bound(Result<Bound, BusError>),
 }
 
 /// Who waits for a piece of work.

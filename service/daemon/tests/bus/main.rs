@@ -6,6 +6,7 @@
 mod support;
 
 mod arguments;
+mod binding;
 mod connections;
 mod heard;
 mod introspection;

@@ -56,10 +56,13 @@ pub type Reply = Result<Message, (String, String)>;
 
 /// Runs `test` with a service that has published `first` (and the loopback link).
 pub fn with_service<F: Future<Output = ()>>(first: Vec<Event>, test: impl FnOnce(Rig) -> F) {
-    crate::support::runtime().block_on(async {
+    let runtime = crate::support::runtime();
+    runtime.block_on(async {
         let rig = Rig::start(first).await;
         tokio::time::timeout(3 * DEADLINE, test(rig)).await.expect("the test hangs");
     });
+    // Not waiting for threads that wait, as the service itself.
+    runtime.shutdown_background();
 }
 
 impl Rig {
