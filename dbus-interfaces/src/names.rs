@@ -117,6 +117,8 @@ pub mod identifier {
     pub const DNS_ZONES: &str = "dns-zones";
     /// `b`
     pub const NO_INTERNET: &str = "no-internet";
+    /// `s`: the program that told
+    pub const TOLD_BY: &str = "told-by";
 }
 
 /// The path of the subscriber that the owner of `unique_name` makes with `token`. It may be called before

@@ -114,6 +114,10 @@ impl ConnectRequest {
         Self { address, port, source: None, timeout: None, protocol: Protocol::Tcp, interactive: false }
     }
 
+    pub(crate) fn flags(&self) -> MethodFlags {
+        if self.interactive { MethodFlags::ALLOW_INTERACTIVE_AUTH } else { MethodFlags::empty() }
+    }
+
     pub(crate) fn to_wire(&self) -> ConnectToAddressOptions {
         ConnectToAddressOptions {
             source: self.source.map(|source| source.to_string()),
@@ -211,7 +215,7 @@ pub async fn connect_to_address(
     request: &ConnectRequest,
 ) -> Result<ConnectedSocket> {
     let proxy = pvd_proxy(connection, pvd).await?;
-    let flags = if request.interactive { MethodFlags::ALLOW_INTERACTIVE_AUTH } else { MethodFlags::empty() };
+    let flags = request.flags();
     let body = (request.address.to_string(), request.port, request.to_wire());
     let (socket, details): (zbus::OwnedFd, ConnectionDetails) = proxy
         .inner()

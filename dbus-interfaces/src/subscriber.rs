@@ -193,17 +193,21 @@ impl Subscriber {
         pvd: &ObjectPath<'_>,
         request: &ConnectRequest,
     ) -> Result<()> {
+        let (proxy, flags) = (self.proxy.inner(), request.flags());
         let address = request.address.to_string();
         let mut options = request.to_wire();
-        match options.source.take() {
-            None => self.proxy.connect_to_address(id, pvd, &address, request.port, &options).await?,
-            Some(source) => {
-                self.proxy
-                    .connect_to_address_from_address(id, pvd, &source, &address, request.port, &options)
-                    .await?;
+        // Only `call_with_flags` passes on that somebody may be asked.
+        let accepted: Option<()> = match options.source.take() {
+            None => {
+                let body = (id, pvd, address, request.port, options);
+                proxy.call_with_flags("ConnectToAddress", flags, &body).await?
             }
-        }
-        Ok(())
+            Some(source) => {
+                let body = (id, pvd, source, address, request.port, options);
+                proxy.call_with_flags("ConnectToAddressFromAddress", flags, &body).await?
+            }
+        };
+        accepted.ok_or_else(|| Error::unexpected("reply of ConnectToAddress", "there is none"))
     }
 
     /// The socket of a connection that is Connected (the token of draft 3.5.21).

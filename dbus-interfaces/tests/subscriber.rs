@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use mif::{Message, Subscriber, TranslateOptions};
+use mif::{ConnectRequest, Message, Subscriber, TranslateOptions};
 use zbus::connection::Builder;
+use zbus::message::Flags;
 use zbus::{Connection, Guid, MessageStream, ObjectPath, Variant};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -201,4 +202,33 @@ fn described_methods() -> BTreeMap<(String, String), String> {
             Some(((interface, name.to_owned()), signature))
         })
         .collect()
+}
+
+#[tokio::test]
+async fn a_person_may_be_asked_only_where_the_request_says_so() {
+    let (client, service) = pair().await;
+    let (seen, mut flags) = tokio::sync::mpsc::unbounded_channel();
+    serve(service, move |service, call, member| {
+        let seen = seen.clone();
+        async move {
+            if member == "CreateSubscriber" {
+                return create_subscriber(&service, &call).await;
+            }
+            let interactive = call.primary_header().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH);
+            seen.send((member, interactive)).unwrap();
+            service.reply(&call.header(), &()).await.unwrap();
+        }
+    });
+    let (subscriber, _messages) = Subscriber::create(&client, "t").await.unwrap();
+    let plain = ConnectRequest::new([192, 0, 2, 1].into(), 80);
+    let from = ConnectRequest { source: Some([192, 0, 2, 9].into()), interactive: true, ..plain.clone() };
+    for (request, right) in [
+        (plain.clone(), ("ConnectToAddress", false)),
+        (ConnectRequest { interactive: true, ..plain }, ("ConnectToAddress", true)),
+        (from, ("ConnectToAddressFromAddress", true)),
+    ] {
+        subscriber.connect_to_address(1, &pvd(), &request).await.unwrap();
+        let (member, interactive) = flags.recv().await.unwrap();
+        assert_eq!((member.as_str(), interactive), right);
+    }
 }

@@ -120,6 +120,7 @@ fn a_lease_of_dhcpcd_is_a_pvd_with_all_that_the_server_said() {
             "nis-domain": string("yellow.test"),
             "server-identifier": string("192.0.2.1"),
             "lease-expires": expires,
+            "told-by": string("dhcpcd"),
         });
         assert_eq!(data, expected);
     });

@@ -3,18 +3,20 @@
 //! The rules are those of the D-Bus contract, "What is a PvD": a Router Advertisement with a PvD option feeds the
 //! explicit provisioning domain of that ID, one without feeds the implicit one of (interface, router link-local
 //! address). DHCPv4 joins the one explicit provisioning domain that sets L; otherwise it feeds the interface's
-//! implicit IPv4 one, together with what is configured by hand.
+//! implicit IPv4 one, together with what is configured by hand. What DHCPv6 gave joins each one whose Router
+//! Advertisement asked for it.
 
 mod explicit;
 mod ipv4;
 mod ipv6;
+mod settings;
 
 use crate::BootTime;
 use crate::configuration::{Configuration, Element, Preference, Prefix, PrefixData, RouteData, RouteKey};
 use crate::event::{Address, LinkKind, LinkState, Route};
 use crate::facts::{Carrier, LinkFacts};
-use crate::limits;
 use crate::pvd::{AddressState, Family, PvdAddress, PvdKey};
+use crate::{limits, ra};
 use std::collections::BTreeMap;
 
 /// A provisioning domain as the facts make it, without identity.
@@ -52,6 +54,7 @@ pub fn assemble(facts: &LinkFacts, now: BootTime) -> Assembly {
     explicit::assemble(facts, &mut assembly);
     ipv4::assemble(facts, by_hand, &mut assembly);
     ipv6::assemble(facts, by_hand, now, &mut assembly);
+    settings::join(facts, by_hand, &mut assembly);
     for draft in assembly.pvds.values_mut() {
         draft.cut_to_limits();
     }
@@ -136,6 +139,7 @@ fn cut_configuration(configuration: &mut Configuration) {
     configuration.nis_servers.truncate(limits::SERVERS_PER_PVD);
     configuration.search_domains.truncate(limits::DOMAINS_PER_PVD);
     configuration.routers.truncate(limits::ROUTERS_PER_PVD);
+    configuration.encrypted_dns.truncate(ra::MAX_ENCRYPTED_DNS);
     // Default routes come first in this order, so that they stay.
     while configuration.routes.len() > limits::ROUTES_PER_INTERFACE {
         configuration.routes.pop_last();

@@ -243,6 +243,9 @@ pub struct Configuration {
     /// `pvd-option-sequence` and `pvd-option-flags` (RFC 8801 3.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pvd_option: Option<PvdFlags>,
+    /// `told-by`: the program that told of it; `None` for what the kernel and routers tell themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_by: Option<String>,
 }
 
 /// A resolver that speaks encrypted DNS, as its network designates it (RFC 9463 3).
@@ -313,6 +316,7 @@ impl Configuration {
             server_identifier,
             lease_expires,
             pvd_option,
+            told_by,
         } = self;
         *dns_servers == other.dns_servers
             && *search_domains == other.search_domains
@@ -330,6 +334,7 @@ impl Configuration {
             && *server_identifier == other.server_identifier
             && lease_expires.is_some() == other.lease_expires.is_some()
             && *pvd_option == other.pvd_option
+            && *told_by == other.told_by
     }
 
     /// The same with these routes, of medium preference and without end.
@@ -362,6 +367,7 @@ impl Configuration {
         keep_first(&mut self.server_identifier, &later.server_identifier);
         keep_first(&mut self.lease_expires, &later.lease_expires);
         keep_first(&mut self.pvd_option, &later.pvd_option);
+        keep_first(&mut self.told_by, &later.told_by);
     }
 }
 

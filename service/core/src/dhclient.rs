@@ -3,11 +3,15 @@
 //! dhclient appends to them while it runs and writes one line for each statement. So a file is read line by line:
 //! what is half-written or broken spoils nothing beyond its own declaration.
 
+mod dhcpv6;
 mod value;
+
+pub use dhcpv6::{Dhcpv6Record, dhcpv6_records};
 
 use crate::configuration::{Configuration, RouteKey};
 use crate::event::Lease;
 use crate::lease_text::{self, parse};
+use crate::ra::encrypted_dns::from_dhcpv4;
 use crate::{BootTime, limits};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -130,6 +134,7 @@ impl<'a> Declaration<'a> {
                 nis_servers: self.addresses("option nis-servers", limits::SERVERS_PER_PVD),
                 nis_domain: self.bytes(&["option nis-domain"]).as_deref().map(crate::text::escape),
                 captive_portal: self.bytes(CAPTIVE_PORTAL).as_deref().and_then(lease_text::portal),
+                encrypted_dns: self.raw(ENCRYPTED_DNS).map_or_else(Vec::new, |raw| from_dhcpv4(&raw)),
                 server_identifier: self.word("option dhcp-server-identifier").map(crate::text::escape),
                 ..Configuration::default()
             },
@@ -169,6 +174,11 @@ impl<'a> Declaration<'a> {
         (!bytes.is_empty()).then_some(bytes)
     }
 
+    /// The bytes of an option that dhclient knows nothing of.
+    fn raw(&self, name: &str) -> Option<Vec<u8>> {
+        self.first(name).and_then(Value::bytes)
+    }
+
     fn classless_routes(&self) -> Vec<RouteKey> {
         let value = CLASSLESS_ROUTES.iter().find_map(|name| self.first(name));
         value.and_then(Value::bytes).map_or_else(Vec::new, |bytes| lease_text::packed_routes(&bytes))
@@ -186,6 +196,9 @@ const CLASSLESS_ROUTES: &[&str] = &[
 /// Option 114 had another use before RFC 8910.
 const CAPTIVE_PORTAL: &[&str] =
     &["option v4-captive-portal", "option captive-portal", "option default-url", "option unknown-114"];
+
+/// RFC 9463 is younger than dhclient.
+const ENCRYPTED_DNS: &str = "option unknown-162";
 
 #[cfg(test)]
 mod tests;

@@ -306,7 +306,11 @@ const fn ifindex_of(event: &Event) -> Option<Ifindex> {
         Event::LinkGone { ifindex }
         | Event::RouterAdvertisement { ifindex, .. }
         | Event::Lease { ifindex, .. }
-        | Event::LeaseGone { ifindex, .. } => Some(*ifindex),
+        | Event::LeaseGone { ifindex, .. }
+        | Event::Dhcpv6 { ifindex, .. }
+        | Event::Dhcpv6Gone { ifindex, .. }
+        | Event::Settings { ifindex, .. }
+        | Event::SettingsGone { ifindex, .. } => Some(*ifindex),
     }
 }
 

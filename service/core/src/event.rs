@@ -1,10 +1,12 @@
 //! What enters the core. Sources decode the kernel, the wire and leases into these, and nothing else comes in.
 
 use crate::BootTime;
-use crate::configuration::{Configuration, Prefix};
+use crate::configuration::Prefix;
 use crate::ra::RouterAdvertisement;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr};
+
+pub use crate::lease::{Dhcpv6Lease, Lease, LeaseClient, LinkSettings, SettingsManager};
 
 /// The kernel's number of an interface, unique in its network namespace while the interface lives.
 pub type Ifindex = u32;
@@ -48,7 +50,7 @@ pub enum Event {
         /// What it says.
         advertisement: RouterAdvertisement,
     },
-    /// A DHCP client holds a lease, new, renewed or changed.
+    /// A DHCPv4 client holds a lease, new, renewed or changed.
     Lease {
         /// The link that it configures.
         ifindex: Ifindex,
@@ -57,12 +59,44 @@ pub enum Event {
         /// What was leased.
         lease: Box<Lease>,
     },
-    /// A DHCP client holds no lease on this link any more, or the client itself is gone.
+    /// A DHCPv4 client holds no lease on this link any more, or the client itself is gone.
     LeaseGone {
         /// The link.
         ifindex: Ifindex,
         /// Who told.
         client: LeaseClient,
+    },
+    /// A DHCPv6 client has something from a server, new, renewed or changed.
+    Dhcpv6 {
+        /// The link that it configures.
+        ifindex: Ifindex,
+        /// Who told.
+        client: LeaseClient,
+        /// What the server gave.
+        lease: Box<Dhcpv6Lease>,
+    },
+    /// A DHCPv6 client has nothing from a server on this link any more, or the client itself is gone.
+    Dhcpv6Gone {
+        /// The link.
+        ifindex: Ifindex,
+        /// Who told.
+        client: LeaseClient,
+    },
+    /// What a network manager says that people or a VPN set on a link, new or changed.
+    Settings {
+        /// The link.
+        ifindex: Ifindex,
+        /// Who told.
+        manager: SettingsManager,
+        /// What is set.
+        settings: Box<LinkSettings>,
+    },
+    /// A network manager has nothing set on a link any more.
+    SettingsGone {
+        /// The link.
+        ifindex: Ifindex,
+        /// Who told.
+        manager: SettingsManager,
     },
 }
 
@@ -191,55 +225,4 @@ pub struct Route {
     pub metric: u32,
     /// Who made it (rtm_protocol: 2 kernel, 3 boot, 4 static, 9 ra, 16 dhcp ...).
     pub protocol: u8,
-}
-
-/// The program that told of a lease.
-///
-/// The order is the precedence when several tell of one link: how surely each still stands behind what it told.
-/// First what is told by a client that is there and says itself when a lease ends; then the state of a manager of
-/// this boot, which takes it back only when it ends in good order; last a file that outlives client and machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LeaseClient {
-    /// dhcpcd.
-    Dhcpcd,
-    /// systemd-networkd, by the files of its state.
-    Networkd,
-    /// ISC dhclient, by its lease files.
-    Dhclient,
-}
-
-impl LeaseClient {
-    /// Whether what it told is a record on disk, which may be older than what happened to the lease. Then the
-    /// kernel is the witness: the lease holds as long as the link has its address, and ends with that.
-    pub const fn leaves_records(self) -> bool {
-        match self {
-            Self::Dhcpcd => false,
-            Self::Networkd | Self::Dhclient => true,
-        }
-    }
-}
-
-/// A DHCPv4 lease (RFC 2131).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The leased address.
-    pub address: IpAddr,
-    /// Its prefix length.
-    pub prefix_length: u8,
-    /// When it ends.
-    pub expires: BootTime,
-    /// Everything else it said. Deadlines inside follow `expires`.
-    pub configuration: Configuration,
-}
-
-impl Lease {
-    /// The same lease, ending at `expires`.
-    #[must_use]
-    pub fn ending(mut self, expires: BootTime) -> Self {
-        self.expires = expires;
-        self.configuration.lease_expires = Some(expires);
-        self.configuration.routes.values_mut().for_each(|route| route.valid_until = expires);
-        self
-    }
 }

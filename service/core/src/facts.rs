@@ -3,6 +3,7 @@
 mod discovery;
 mod link;
 mod router;
+mod told;
 
 pub use discovery::{Discovery, PATIENCE};
 pub use link::{AddressFact, Carrier, LinkFacts};
@@ -152,6 +153,20 @@ impl Facts {
                 None
             }),
             Event::LeaseGone { ifindex, client } => self.change(ifindex, |facts| facts.remove_lease(client)),
+            Event::Dhcpv6 { ifindex, client, lease } => self.with_link(ifindex, |facts| {
+                facts.put_dhcpv6(client, *lease);
+                None
+            }),
+            Event::Dhcpv6Gone { ifindex, client } => {
+                self.change(ifindex, |facts| facts.remove_dhcpv6(client))
+            }
+            Event::Settings { ifindex, manager, settings } => self.with_link(ifindex, |facts| {
+                facts.put_settings(manager, *settings);
+                None
+            }),
+            Event::SettingsGone { ifindex, manager } => {
+                self.change(ifindex, |facts| facts.remove_settings(manager))
+            }
         }
     }
 

@@ -1,9 +1,9 @@
-//! Values of DHCPv4 options (RFC 2132) as clients write them down: in words, unchecked.
+//! Values of DHCP options (RFC 2132, RFC 8415) as clients write them down: in words, unchecked.
 
 use crate::captive_portal::CaptivePortal;
 use crate::configuration::{AddressFamily, Prefix, RouteKey};
 use crate::{limits, text};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The smallest MTU of IPv4 (RFC 2132 5.1).
@@ -20,6 +20,13 @@ pub(crate) fn parse<T: FromStr>(value: &[u8]) -> Option<T> {
 pub(crate) fn addresses<'a>(words: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<IpAddr> {
     let usable = |address: &Ipv4Addr| !address.is_unspecified() && !address.is_multicast();
     words.into_iter().filter_map(parse).filter(usable).map(IpAddr::V4).take(limit).collect()
+}
+
+/// The first `limit` IPv6 addresses that a host can have.
+pub(crate) fn ipv6_addresses<'a>(words: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<IpAddr> {
+    let usable =
+        |address: &Ipv6Addr| !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
+    words.into_iter().filter_map(parse).filter(usable).map(IpAddr::V6).take(limit).collect()
 }
 
 /// The first `limit` names of possible length, escaped, without final dot.

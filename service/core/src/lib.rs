@@ -22,6 +22,7 @@ pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod hosts;
+pub mod lease;
 mod lease_text;
 pub mod limits;
 pub mod networkd;

@@ -1,4 +1,4 @@
-//! ISC dhclient: a host's client for DHCPv4, with a lease file.
+//! ISC dhclient: a host's client for DHCPv4 and DHCPv6, with lease files.
 
 use std::fs;
 use std::process::Command;
@@ -22,17 +22,31 @@ initial-interval 1;
 retry 1;
 ";
 
+/// The same for DHCPv6, where it is not told where to write them.
+const SETTINGS_IPV6: &str = "\
+also request dhcp6.name-servers, dhcp6.domain-search, dhcp6.sntp-servers, dhcp6.nis-servers,
+  dhcp6.info-refresh-time;
+";
+
 /// How a dhclient is to look after a link. Its script sets the address, as on every machine.
 #[derive(Clone, Debug)]
 pub struct Dhclient {
     node: Node,
     link: String,
+    ipv6: bool,
 }
 
 impl Dhclient {
     /// One for a link.
     pub fn on(end: &LinkEnd) -> Self {
-        Self { node: end.node().clone(), link: end.name().to_owned() }
+        Self { node: end.node().clone(), link: end.name().to_owned(), ipv6: false }
+    }
+
+    /// A DHCPv6 client instead; its file is beside the other, with a `6` in its name.
+    #[must_use]
+    pub fn ipv6(mut self) -> Self {
+        self.ipv6 = true;
+        self
     }
 
     /// Starts it; the lease is to be waited for.
@@ -62,9 +76,12 @@ impl Dhclient {
     }
 
     fn command(&self) -> Command {
-        let config = write_file(&format!("dhclient-{}.conf", self.link), SETTINGS);
+        let (version, settings) = if self.ipv6 { ("6", SETTINGS_IPV6) } else { ("4", SETTINGS) };
+        let config = write_file(&format!("dhclient{version}-{}.conf", self.link), settings);
+        let leases = if self.ipv6 { LEASES.replace("dhclient.", "dhclient6.") } else { LEASES.to_owned() };
         let mut command = tool::command("dhclient");
-        command.args(["-4", "-v", "-lf", LEASES, "-pf"]).arg(format!("/run/dhclient.{}.pid", self.link));
+        command.arg(format!("-{version}")).args(["-v", "-lf", &leases, "-pf"]);
+        command.arg(format!("/run/dhclient{version}.{}.pid", self.link));
         command.arg("-cf").arg(config).env("PATH", tool::SEARCH_PATH);
         command
     }

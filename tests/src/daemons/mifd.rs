@@ -25,6 +25,7 @@ pub struct MifdSettings {
     bus: Bus,
     config: Option<String>,
     log: String,
+    session: bool,
     arguments: Vec<String>,
 }
 
@@ -37,6 +38,7 @@ impl MifdSettings {
             bus: bus.clone(),
             config: None,
             log: "debug".to_owned(),
+            session: false,
             arguments: Vec::new(),
         }
     }
@@ -59,6 +61,13 @@ impl MifdSettings {
     #[must_use]
     pub fn log(mut self, level: &str) -> Self {
         self.log = level.to_owned();
+        self
+    }
+
+    /// As for development, with `--session`, though on the same bus.
+    #[must_use]
+    pub fn session(mut self) -> Self {
+        self.session = true;
         self
     }
 
@@ -86,7 +95,12 @@ impl MifdSettings {
             Privilege::UserNamespace => Command::new(program("mifd")),
             Privilege::Root => user::as_service(Command::new(program("mifd"))),
         };
-        command.args(["--bus", self.bus.address(), "--log", &self.log]).args(&self.arguments);
+        if self.session {
+            command.arg("--session").env("DBUS_SESSION_BUS_ADDRESS", self.bus.address());
+        } else {
+            command.args(["--bus", self.bus.address()]);
+        }
+        command.args(["--log", &self.log]).args(&self.arguments);
         if let Some(text) = &self.config {
             command.arg("--config").arg(write_file("mifd.toml", text));
         }

@@ -6,6 +6,7 @@ mod dhcpcd;
 mod dnsmasq;
 mod mifd;
 mod networkd;
+mod polkitd;
 mod radvd;
 
 pub use bus::Bus;
@@ -14,6 +15,7 @@ pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;
 pub use mifd::{Mifd, MifdSettings, program};
 pub use networkd::Networkd;
+pub use polkitd::{Agent, Polkitd, Prompt};
 pub use radvd::Radvd;
 
 use std::fs;

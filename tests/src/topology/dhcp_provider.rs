@@ -48,6 +48,28 @@ impl DhcpProvider {
         server.start().await
     }
 
+    /// Gives out IPv6 as well: addresses of 2001:db8:1::/64 by DHCPv6 and for hosts to make, this DNS server, and
+    /// options of every sort. Its Router Advertisements say nothing of servers, and ask for DHCPv6 (M and O).
+    pub async fn serve_ipv6(&self, dns: &str) -> Process {
+        self.cable.far().add_address("2001:db8:1::1/64");
+        let server =
+            Dnsmasq::on(&self.node, "lan").dhcp6("2001:db8:1::100", "2001:db8:1::1ff", "10m").advertise();
+        let resolver = "00:01:00:0a:03:64:6e:73:04:74:65:73:74:00:00:10:20:01:0d:b8:00:01:00:00:00:00:00:00:00:00:\
+                        00:53:00:01:00:04:03:64:6f:74";
+        let options = [
+            format!("--dhcp-option=option6:dns-server,[{dns}]"),
+            "--dhcp-option=option6:domain-search,six.test".to_owned(),
+            "--dhcp-option=option6:sntp-server,[2001:db8:1::123]".to_owned(),
+            "--dhcp-option=option6:27,[2001:db8:1::77]".to_owned(),
+            "--dhcp-option=option6:information-refresh-time,1h".to_owned(),
+            "--dhcp-option-force=option6:103,https://portal.test/6".to_owned(),
+            format!("--dhcp-option-force=option6:144,{resolver}"),
+            "--ra-param=lan,4,60".to_owned(),
+            "--port=0".to_owned(),
+        ];
+        options.iter().fold(server, |server, argument| server.argument(argument)).start().await
+    }
+
     /// Whether a PvD has this DNS server and one address from the lease.
     pub fn leased(pvd: &ProvisioningDomain, dns: &str) -> bool {
         let by_lease =

@@ -2,8 +2,8 @@
 //! (contract rules 2 and 4).
 
 use super::{Assembly, Draft, explicit};
-use crate::configuration::{Element, Prefix, PrefixData};
-use crate::event::{Address, Lease, Route};
+use crate::configuration::{Configuration, Element, Prefix, PrefixData};
+use crate::event::{Address, Lease, LeaseClient, Route};
 use crate::facts::LinkFacts;
 use crate::pvd::{Family, PvdKey};
 use std::net::IpAddr;
@@ -12,14 +12,15 @@ use std::net::IpAddr;
 const PROTOCOL_DHCP: u8 = 16;
 
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
-    let lease = facts.lease().filter(|lease| lease.address.is_ipv4());
-    let lease = lease.as_deref();
+    let told = facts.lease().filter(|(_, lease)| lease.address.is_ipv4());
+    // What a server only informs of is about the interface, not about the address.
+    let lease = told.as_ref().filter(|(client, _)| client.leases_addresses()).map(|(_, lease)| &**lease);
     let owner = lease.and_then(|_| explicit::lease_owner(facts));
     let mut joined = owner.and_then(|key| assembly.pvds.get_mut(&key));
     let mut implicit = Draft::new(Family::Ipv4);
-    if let Some(lease) = lease {
+    if let Some((client, lease)) = &told {
         let draft = joined.as_deref_mut().unwrap_or(&mut implicit);
-        draft.elements.insert(Element::Dhcpv4, configuration_of(lease));
+        draft.elements.insert(Element::Dhcpv4, configuration_of(*client, lease));
     }
     for fact in facts.addresses() {
         let address = &fact.address;
@@ -84,8 +85,13 @@ fn network_of(lease: &Lease) -> Prefix {
     Prefix::covering(lease.address, lease.prefix_length)
 }
 
-fn configuration_of(lease: &Lease) -> crate::configuration::Configuration {
+fn configuration_of(client: LeaseClient, lease: &Lease) -> Configuration {
     let mut configuration = lease.configuration.clone();
+    configuration.told_by = Some(client.word().to_owned());
+    if !client.leases_addresses() {
+        configuration.lease_expires = None;
+        return configuration;
+    }
     configuration.lease_expires = Some(lease.expires);
     configuration.prefixes.entry(network_of(lease)).or_insert(PrefixData {
         on_link: true,

@@ -6,7 +6,8 @@ use crate::BootTime;
 use crate::configuration::Element;
 use crate::event::Address;
 use crate::facts::{AddressFact, Advertiser, LinkFacts, RouterFacts};
-use crate::pvd::{Family, PvdKey};
+use crate::pvd::{Family, PvdAddress, PvdKey};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// rtm_protocol 9: a route that the kernel made from a Router Advertisement.
@@ -19,17 +20,22 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
         draft.elements.insert(Element::Ra, advertised.configuration(advertiser.router));
         assembly.pvds.insert(advertiser.key(), draft);
     }
+    let leased = facts.dhcpv6().map(|(_, lease)| lease.addresses.clone()).unwrap_or_default();
+    let is_leased = |fact: &AddressFact| leased.iter().any(|leased| fact.address.key.address == *leased);
     for fact in facts.addresses().filter(|fact| is_global(&fact.address)) {
-        match owners(facts, fact, now) {
+        let is_leased = is_leased(fact);
+        match owners(facts, fact, is_leased, now) {
             Owners::Advertisers(owners) => {
                 for (advertiser, advertised) in owners {
                     if let Some(draft) = assembly.pvds.get_mut(&advertiser.key()) {
-                        draft.add_address(&fact.address, element_of(&fact.address, advertised, by_hand));
+                        let element = element_of(&fact.address, advertised, by_hand);
+                        draft.add_address(&fact.address, if is_leased { Element::Dhcpv6 } else { element });
                     }
                 }
             }
             Owners::NoRouter => {
-                let element = if fact.address.permanent { by_hand } else { automatic(&fact.address) };
+                let by_hand_here = fact.address.permanent && !is_leased;
+                let element = if by_hand_here { by_hand } else { automatic(&fact.address) };
                 let draft = assembly.pvds.entry(PvdKey::ImplicitIpv6);
                 let draft = draft.or_insert_with(|| Draft::new(Family::Ipv6));
                 draft.add_address(&fact.address, element);
@@ -38,6 +44,7 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
             Owners::NotYet(until) => assembly.wake = assembly.wake.into_iter().chain([until]).min(),
         }
     }
+    join_dhcpv6(facts, assembly);
     finish_without_router(facts, by_hand, assembly);
 }
 
@@ -51,13 +58,13 @@ enum Owners<'a> {
     NotYet(BootTime),
 }
 
-fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, now: BootTime) -> Owners<'a> {
+fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, is_leased: bool, now: BootTime) -> Owners<'a> {
     let address = fact.address.key.address;
     let covering: Vec<_> = facts.routers().iter().filter(|(_, router)| router.covers(address)).collect();
     if !covering.is_empty() {
         return Owners::Advertisers(covering);
     }
-    if fact.address.permanent && !fact.address.from_router_advertisement {
+    if fact.address.permanent && !fact.address.from_router_advertisement && !is_leased {
         return Owners::NoRouter;
     }
     let until = facts.explains_until(fact);
@@ -70,10 +77,28 @@ fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, now: BootTime) -> Owners
     if managed.is_empty() { Owners::NoRouter } else { Owners::Advertisers(managed) }
 }
 
+/// What DHCPv6 gave belongs to each provisioning domain whose advertisements asked for it (RFC 8801 3.4); when none
+/// did, to where the leased addresses are.
+fn join_dhcpv6(facts: &LinkFacts, assembly: &mut Assembly) {
+    let Some((client, lease)) = facts.dhcpv6() else { return };
+    let asked = facts.routers().iter().filter(|(_, advertised)| advertised.other());
+    let asked: BTreeSet<PvdKey> = asked.map(|(advertiser, _)| advertiser.key()).collect();
+    let leased = |address: &PvdAddress| lease.addresses.iter().any(|leased| address.address == *leased);
+    let mut given = lease.configuration.clone();
+    given.told_by = Some(client.word().to_owned());
+    given.lease_expires = lease.expires;
+    for (key, draft) in &mut assembly.pvds {
+        let holds = draft.addresses.iter().any(leased);
+        if if asked.is_empty() { holds } else { asked.contains(key) } {
+            draft.elements.entry(Element::Dhcpv6).or_default().join(&given);
+        }
+    }
+}
+
 /// The provisioning domain without a router exists by a usable address only; routes by hand belong to it.
 fn finish_without_router(facts: &LinkFacts, by_hand: Element, assembly: &mut Assembly) {
     let Some(draft) = assembly.pvds.get_mut(&PvdKey::ImplicitIpv6) else { return };
-    if !draft.has_usable_address() {
+    if !draft.has_usable_address() && !has_lease(draft) {
         assembly.pvds.remove(&PvdKey::ImplicitIpv6);
         return;
     }
@@ -96,6 +121,11 @@ fn finish_without_router(facts: &LinkFacts, by_hand: Element, assembly: &mut Ass
             draft.add_route(by_hand, route);
         }
     }
+}
+
+/// Whether a DHCPv6 client has told of what is in here; its address may still be tentative (rule 5).
+fn has_lease(draft: &Draft) -> bool {
+    draft.elements.get(&Element::Dhcpv6).is_some_and(|given| given.told_by.is_some())
 }
 
 fn is_global(address: &Address) -> bool {

@@ -1,8 +1,10 @@
 //! What dhcpcd tells the listeners at its control socket: the environment that it gives to its hook scripts
 //! (dhcpcd-run-hooks(8)), `NAME=value` with a NUL after each, in frames that begin with their length.
 
+mod dhcpv6;
 mod grant;
 
+pub use dhcpv6::Dhcpv6Grant;
 pub use grant::{Grant, Told};
 
 /// The longest message that is taken. dhcpcd's are a few thousand bytes, twice the options of a DHCP packet.
@@ -19,14 +21,20 @@ pub struct Report {
     pub news: News,
 }
 
-/// What a message says of the IPv4 lease of its interface.
+/// What a message says of what servers gave its interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// There is one.
+    /// There is a DHCPv4 lease.
     Lease(Box<Grant>),
-    /// There is none (any more).
+    /// There is no DHCPv4 lease (any more).
     NoLease,
-    /// Nothing: it is about IPv6, a link-local address, or a carrier that has come.
+    /// A DHCPv6 server gave something.
+    Dhcpv6(Box<Dhcpv6Grant>),
+    /// There is nothing of a DHCPv6 server (any more).
+    NoDhcpv6,
+    /// There is nothing of any server (any more).
+    NothingLeft,
+    /// Nothing: it is about a router, a link-local address, or a carrier that has come.
     Nothing,
 }
 
@@ -85,7 +93,13 @@ impl News {
             Some(b"dhcp") => {
                 Grant::read(variables).map_or(Self::NoLease, |grant| Self::Lease(Box::new(grant)))
             }
-            Some(b"link") if matches!(reason, b"NOCARRIER" | b"DEPARTED" | b"STOPPED") => Self::NoLease,
+            Some(b"dhcp6") if variables.get("if_up") == Some(b"false") => Self::NoDhcpv6,
+            // Part of a prefix that another interface got: no server has spoken here.
+            Some(b"dhcp6") if reason == b"DELEGATED6" => Self::Nothing,
+            Some(b"dhcp6") => {
+                Dhcpv6Grant::read(variables).map_or(Self::NoDhcpv6, |grant| Self::Dhcpv6(Box::new(grant)))
+            }
+            Some(b"link") if matches!(reason, b"NOCARRIER" | b"DEPARTED" | b"STOPPED") => Self::NothingLeft,
             _ => Self::Nothing,
         }
     }
@@ -146,8 +160,11 @@ mod tests {
         for reason in ["reason=EXPIRE", "reason=NAK", "reason=RELEASE", "reason=STOP"] {
             assert_eq!(gone(reason, "protocol=dhcp"), News::NoLease, "{reason}");
         }
+        for reason in ["reason=EXPIRE6", "reason=RELEASE6", "reason=STOP6"] {
+            assert_eq!(gone(reason, "protocol=dhcp6"), News::NoDhcpv6, "{reason}");
+        }
         for reason in ["reason=NOCARRIER", "reason=DEPARTED", "reason=STOPPED"] {
-            assert_eq!(gone(reason, "protocol=link"), News::NoLease, "{reason}");
+            assert_eq!(gone(reason, "protocol=link"), News::NothingLeft, "{reason}");
         }
         assert_eq!(news(&["reason=BOUND", "protocol=dhcp", "if_up=true"]), News::NoLease);
     }
@@ -158,7 +175,7 @@ mod tests {
         assert_eq!(news(&["reason=PREINIT", "protocol=link"]), News::Nothing);
         assert_eq!(news(&["reason=NOCARRIER_ROAMING", "protocol=link"]), News::Nothing);
         assert_eq!(news(&["reason=ROUTERADVERT", "protocol=ra", "if_up=true"]), News::Nothing);
-        assert_eq!(news(&["reason=BOUND6", "protocol=dhcp6"]), News::Nothing);
+        assert_eq!(news(&["reason=DELEGATED6", "protocol=dhcp6", "new_dhcp6_server_id=00"]), News::Nothing);
         assert_eq!(news(&["reason=IPV4LL", "protocol=ipv4ll", "new_ip_address=169.254.1.2"]), News::Nothing);
         assert_eq!(Report::read(&message(&BOUND)), None, "no interface is named");
         assert_eq!(Report::read(b""), None);
@@ -209,6 +226,9 @@ mod tests {
             for (name, value) in names.iter().zip(&values) {
                 bytes.extend([b"new_", name.as_bytes(), b"=", value.as_slice(), b"\0"].concat());
             }
+            let text = String::from_utf8_lossy(&bytes).replace("protocol=dhcp", "protocol=dhcp6");
+            let text = text.replace("new_", "new_dhcp6_").replace("ip_address", "ia_na1_ia_addr1");
+            let _ = Report::read(text.as_bytes());
             if let News::Lease(grant) = Report::read(&bytes).unwrap().news {
                 let told = Told::Live { at: crate::BootTime::ZERO };
                 let lease = grant.lease(told, crate::BootTime::FOREVER, None);

@@ -1,8 +1,10 @@
 //! The facts of one link.
 
+use super::told::Told;
 use super::{Advertiser, Discovery, Overflow, RouterFacts};
 use crate::BootTime;
-use crate::event::{Address, AddressKey, Lease, LeaseClient, Link, LinkKind, LinkState, Route};
+use crate::event::{Address, AddressKey, Link, LinkKind, LinkState, Route};
+use crate::lease::{Dhcpv6Lease, Lease, LeaseClient, LinkSettings, SettingsManager};
 use crate::limits;
 use crate::ra::RouterAdvertisement;
 use std::borrow::Cow;
@@ -22,7 +24,7 @@ pub struct LinkFacts {
     /// With whether the last dump has named them.
     routes: BTreeMap<Route, bool>,
     routers: BTreeMap<Advertiser, RouterFacts>,
-    leases: BTreeMap<LeaseClient, Lease>,
+    told: Told,
     noticed: BTreeSet<Overflow>,
 }
 
@@ -84,17 +86,20 @@ impl LinkFacts {
         &self.routers
     }
 
-    /// The DHCP lease, if a client told of one. Of several the first client's counts ([`LeaseClient`]), and of
+    /// The DHCPv4 lease, if a client told of one. Of several the first client's counts ([`LeaseClient`]), and of
     /// records only those whose address the kernel has here, until it says so.
-    pub fn lease(&self) -> Option<Cow<'_, Lease>> {
-        self.leases.iter().find_map(|(client, lease)| {
-            if !client.leaves_records() {
-                return Some(Cow::Borrowed(lease));
-            }
-            let witness = self.addresses().find(|fact| fact.address.key.address == lease.address)?;
-            let ends = lease.expires.min(witness.address.valid_until);
-            Some(Cow::Owned(lease.clone().ending(ends)))
-        })
+    pub fn lease(&self) -> Option<(LeaseClient, Cow<'_, Lease>)> {
+        self.told.lease(|address| self.valid_until(address))
+    }
+
+    /// What DHCPv6 gave, if a client told of it. With addresses it counts while the kernel has one of them here.
+    pub fn dhcpv6(&self) -> Option<(LeaseClient, Cow<'_, Dhcpv6Lease>)> {
+        self.told.dhcpv6(|address| self.valid_until(address))
+    }
+
+    /// What people or a VPN set on the link, as its manager told, without what was given by the network.
+    pub fn settings(&self) -> Option<(SettingsManager, &LinkSettings)> {
+        self.told.settings()
     }
 
     /// Until when `fact` may wait for an advertisement that explains it.
@@ -204,17 +209,41 @@ impl LinkFacts {
         for colleague in self.colleagues(&advertiser) {
             colleague.share_untimed(&facts);
         }
+        if self.told.has_settings() {
+            self.told.leave_to(&facts.configuration(router));
+        }
         self.routers.insert(advertiser, facts);
         self.expire_routers(now);
         overflow
     }
 
     pub(super) fn put_lease(&mut self, client: LeaseClient, lease: Lease) {
-        self.leases.insert(client, lease);
+        self.told.put_lease(client, lease);
     }
 
     pub(super) fn remove_lease(&mut self, client: LeaseClient) {
-        self.leases.remove(&client);
+        self.told.remove_lease(client);
+    }
+
+    pub(super) fn put_dhcpv6(&mut self, client: LeaseClient, lease: Dhcpv6Lease) {
+        self.told.put_dhcpv6(client, lease);
+    }
+
+    pub(super) fn remove_dhcpv6(&mut self, client: LeaseClient) {
+        self.told.remove_dhcpv6(client);
+    }
+
+    pub(super) fn put_settings(&mut self, manager: SettingsManager, settings: LinkSettings) {
+        let advertised: Vec<_> = self
+            .routers
+            .iter()
+            .map(|(advertiser, advertised)| advertised.configuration(advertiser.router))
+            .collect();
+        self.told.put_settings(manager, settings, advertised.iter());
+    }
+
+    pub(super) fn remove_settings(&mut self, manager: SettingsManager) {
+        self.told.remove_settings(manager);
     }
 
     /// Whether this cap was not hit here before. Counts it as hit.
@@ -250,7 +279,7 @@ impl LinkFacts {
             && self.addresses.is_empty()
             && self.routes.is_empty()
             && self.routers.is_empty()
-            && self.leases.is_empty()
+            && self.told.is_empty()
     }
 
     /// Ends the belief in what was learnt on a link that is without carrier for longer than `grace`.
@@ -260,8 +289,7 @@ impl LinkFacts {
         {
             self.carrier = Carrier::Down;
             self.routers.clear();
-            // Nobody tells of a record again when the carrier is back; the kernel says whether it still holds.
-            self.leases.retain(|client, _| client.leaves_records());
+            self.told.end_with_carrier();
         }
     }
 
@@ -269,7 +297,7 @@ impl LinkFacts {
     pub fn expire(&mut self, now: BootTime, grace: Duration) {
         self.end_grace(now, grace);
         self.expire_routers(now);
-        self.leases.retain(|_, lease| !lease.expires.passed(now));
+        self.told.expire(now);
     }
 
     /// When the next fact runs out.
@@ -279,7 +307,7 @@ impl LinkFacts {
             Carrier::Down | Carrier::UpSince(_) => None,
         };
         let routers = self.routers.values().filter_map(RouterFacts::next_deadline);
-        let leases = self.leases.values().map(|lease| lease.expires);
+        let leases = self.told.deadlines();
         let discovery = self.up_since().and_then(|up| self.discovery.next_deadline(now, up));
         let deadlines = routers.chain(leases).chain(grace_ends).chain(discovery);
         deadlines.filter(|deadline| *deadline != BootTime::FOREVER).min()
@@ -373,11 +401,21 @@ impl LinkFacts {
         })
     }
 
+    /// Until when the kernel has `address` here.
+    fn valid_until(&self, address: IpAddr) -> Option<BootTime> {
+        let of_address = self.addresses().filter(|fact| fact.address.key.address == address);
+        of_address.map(|fact| fact.address.valid_until).max()
+    }
+
+    fn has_leased_address(&self) -> bool {
+        self.lease().is_some_and(|(client, _)| client.leases_addresses())
+    }
+
     /// Whether this host has a usable address or its lease from what `advertiser` says.
     fn in_use(&self, advertiser: &Advertiser, facts: &RouterFacts) -> bool {
         let leased = || {
             let mut rivals = self.routers.iter().filter(|(other, _)| other.pvd != advertiser.pvd);
-            self.lease().is_some() && facts.legacy() && !rivals.any(|(_, facts)| facts.legacy())
+            self.has_leased_address() && facts.legacy() && !rivals.any(|(_, facts)| facts.legacy())
         };
         let covered = |fact: &AddressFact| !fact.address.tentative && facts.covers(fact.address.key.address);
         self.addresses().any(covered) || leased()

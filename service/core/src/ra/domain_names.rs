@@ -4,14 +4,14 @@
 use crate::text;
 
 /// The longest name on the wire, its root label included (RFC 1035 3.1).
-const MAX_NAME_LENGTH: usize = 255;
+pub(crate) const MAX_NAME_LENGTH: usize = 255;
 /// The longest label; greater values of the length byte are pointers and reserved kinds (RFC 1035 4.1.4).
-const MAX_LABEL_LENGTH: u8 = 63;
+pub(crate) const MAX_LABEL_LENGTH: u8 = 63;
 
 /// The names in `bytes` as text, without final dot; `None` stands for one that cannot be taken.
 ///
 /// Nothing comes after a name with a pointer or without an end: where the next one begins is unknown then.
-pub(super) fn uncompressed(bytes: &[u8]) -> impl Iterator<Item = Option<String>> {
+pub(crate) fn uncompressed(bytes: &[u8]) -> impl Iterator<Item = Option<String>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         // An empty name is the padding.
@@ -26,7 +26,7 @@ pub(super) fn uncompressed(bytes: &[u8]) -> impl Iterator<Item = Option<String>>
 
 /// A PvD ID at the begin of `bytes`, and what comes after its root label. It is lower-cased, and everything but
 /// letters, digits, hyphens and underscores is escaped, so that no ID can be taken for something else.
-pub(super) fn pvd_id(bytes: &[u8]) -> Option<(String, &[u8])> {
+pub(crate) fn pvd_id(bytes: &[u8]) -> Option<(String, &[u8])> {
     match split_name(bytes, escape_id_label) {
         (Some(id), after) if !id.is_empty() => Some((id, after)),
         _ => None,
@@ -34,7 +34,7 @@ pub(super) fn pvd_id(bytes: &[u8]) -> Option<(String, &[u8])> {
 }
 
 /// A host name at the begin of `bytes`, in text, which must take all of them.
-pub(super) fn whole(bytes: &[u8]) -> Option<String> {
+pub(crate) fn whole(bytes: &[u8]) -> Option<String> {
     match split_name(bytes, escape_label) {
         (Some(name), []) if !name.is_empty() => Some(name),
         _ => None,
@@ -62,7 +62,7 @@ fn split_name(bytes: &[u8], escape: fn(&[u8]) -> String) -> (Option<String>, &[u
 }
 
 /// A label as text. A dot in it must not look like the end of a label.
-fn escape_label(label: &[u8]) -> String {
+pub(crate) fn escape_label(label: &[u8]) -> String {
     label.split(|byte| *byte == b'.').map(text::escape).collect::<Vec<_>>().join("\\046")
 }
 

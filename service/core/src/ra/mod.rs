@@ -1,7 +1,7 @@
 //! Router Advertisements (RFC 4861 4.2): what a message says, decoded, with lifetimes as they were on the wire.
 
-mod domain_names;
-mod encrypted_dns;
+pub(crate) mod domain_names;
+pub(crate) mod encrypted_dns;
 mod options;
 mod pvd_option;
 

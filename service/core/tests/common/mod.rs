@@ -16,6 +16,7 @@ pub mod host;
 pub mod lease;
 pub mod listener;
 mod listener_pvd;
+pub mod told;
 
 use mif_core::BootTime;
 use mif_core::configuration::Prefix;

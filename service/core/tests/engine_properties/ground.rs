@@ -3,7 +3,7 @@
 use crate::common::host::SETTINGS;
 use crate::heard::Heard;
 use mif_core::BootTime;
-use mif_core::event::{Address, AddressKey, Event, Lease, Link, LinkKind, LinkState, Route};
+use mif_core::event::{Address, AddressKey, Dhcpv6Lease, Event, Lease, Link, LinkKind, LinkState, Route};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One link.
@@ -19,6 +19,8 @@ pub struct Place {
     pub heard: Heard,
     /// What still holds of what the DHCP client said.
     pub lease: Option<Lease>,
+    /// What still holds of what the DHCPv6 client said.
+    pub dhcpv6: Option<Dhcpv6Lease>,
     carrier: Carrier,
     kind: Option<LinkKind>,
 }
@@ -62,6 +64,8 @@ impl Place {
             self.distrust();
         }
         self.lease = self.lease.take().filter(|lease| !lease.expires.passed(now));
+        let ended = |lease: &Dhcpv6Lease| lease.expires.is_some_and(|expires| expires.passed(now));
+        self.dhcpv6 = self.dhcpv6.take().filter(|lease| !ended(lease));
         self.heard.expire(now);
     }
 
@@ -76,5 +80,6 @@ impl Place {
         self.carrier = Carrier::Down;
         self.heard.forget();
         self.lease = None;
+        self.dhcpv6 = None;
     }
 }

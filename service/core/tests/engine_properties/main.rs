@@ -179,6 +179,7 @@ proptest! {
             let facts = driver.engine().facts().link(ifindex).unwrap();
             prop_assert!(facts.routers().is_empty());
             prop_assert_eq!(facts.lease(), None);
+            prop_assert!(facts.dhcpv6().is_none_or(|(_, given)| given.expires.is_none()));
         }
         for pvd in batch.snapshot.pvds() {
             prop_assert!(!matches!(pvd.key, PvdKey::ImplicitIpv6Router(_) | PvdKey::Explicit(_)));

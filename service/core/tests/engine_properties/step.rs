@@ -3,6 +3,7 @@
 use crate::common::advertisement::{AdvertisementWords, advertisement};
 use crate::common::event::{DHCP, KERNEL, STATIC, link};
 use crate::common::lease::{LeaseWords, lease};
+use crate::common::told::{Dhcpv6Words, dhcpv6, dhcpv6_gone};
 use crate::common::{at, ip, with_length};
 use mif_core::BootTime;
 use mif_core::configuration::Preference;
@@ -91,6 +92,8 @@ fn event(longest: u32) -> impl Strategy<Value = Event> {
         3 => advertised(longest),
         1 => leased(longest),
         1 => ifindex().prop_map(|ifindex| Event::LeaseGone { ifindex, client: LeaseClient::Dhcpcd }),
+        1 => given_by_dhcpv6(longest),
+        1 => ifindex().prop_map(dhcpv6_gone),
     ]
 }
 
@@ -260,6 +263,16 @@ fn leased(longest: u32) -> impl Strategy<Value = Event> {
             domain.into_iter().fold(words, LeaseWords::domain).into()
         },
     )
+}
+
+fn given_by_dhcpv6(longest: u32) -> impl Strategy<Value = Event> {
+    let address = option::of((select(vec!["2001:db8:1::6", "2001:db8:9::5"]), deadline(longest)));
+    let server = option::of(select(&SERVERS[..]));
+    (ifindex(), address, server).prop_map(|(ifindex, address, server)| {
+        let words = server.into_iter().fold(dhcpv6(ifindex), Dhcpv6Words::dns);
+        let with_address = |words: Dhcpv6Words, (address, expires)| words.address(address, expires);
+        address.into_iter().fold(words, with_address).into()
+    })
 }
 
 fn lifetime(longest: u32) -> impl Strategy<Value = u32> {

@@ -72,6 +72,9 @@ impl World {
             if let Some(lease) = place.lease.clone().map(Box::new) {
                 driver.see(Event::Lease { ifindex: *ifindex, client: LeaseClient::Dhcpcd, lease });
             }
+            if let Some(lease) = place.dhcpv6.clone().map(Box::new) {
+                driver.see(Event::Dhcpv6 { ifindex: *ifindex, client: LeaseClient::Dhcpcd, lease });
+            }
         }
     }
 
@@ -135,6 +138,13 @@ impl World {
                 self.place(ifindex).lease = Some(*lease).filter(|lease| !lease.expires.passed(now));
             }
             Event::LeaseGone { ifindex, .. } => self.place(ifindex).lease = None,
+            Event::Dhcpv6 { ifindex, lease, .. } => {
+                let ended = lease.expires.is_some_and(|expires| expires.passed(now));
+                self.place(ifindex).dhcpv6 = Some(*lease).filter(|_| !ended);
+            }
+            Event::Dhcpv6Gone { ifindex, .. } => self.place(ifindex).dhcpv6 = None,
+            // Not in these histories: what is set depends on what was given before, on purpose.
+            Event::Settings { .. } | Event::SettingsGone { .. } => {}
             Event::ResyncBegin | Event::ResyncEnd => {}
         }
     }

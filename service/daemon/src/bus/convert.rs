@@ -138,11 +138,12 @@ pub fn configuration(configuration: &Configuration) -> Fields {
         "pvd-option-flags",
         configuration.pvd_option.iter().flat_map(PvdFlags::words).collect::<Vec<&str>>(),
     );
+    put(&mut fields, "told-by", configuration.told_by.clone());
     fields
 }
 
 /// Every identifier of the contract: what GetConfigurationData takes, whether this instance ever has a value.
-pub const IDENTIFIERS: [&str; 24] = [
+pub const IDENTIFIERS: [&str; 25] = [
     "dns-servers",
     "search-domains",
     "domain-name",
@@ -167,6 +168,7 @@ pub const IDENTIFIERS: [&str; 24] = [
     "additional-information-expires",
     "dns-zones",
     "no-internet",
+    "told-by",
 ];
 
 /// The paths of provisioning domains.

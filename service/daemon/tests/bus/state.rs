@@ -110,7 +110,7 @@ fn configuration_data_by_element_and_identifier() {
         let all: Fields = reply.body().deserialize().unwrap();
         assert_eq!(
             all.keys().collect::<Vec<_>>(),
-            ["dns-servers", "lease-expires", "prefixes", "search-domains"]
+            ["dns-servers", "lease-expires", "prefixes", "search-domains", "told-by"]
         );
         let reply = rig.call(&pvd, PVD, "GetAllConfigurationData", &"ra").await.unwrap();
         assert!(reply.body().deserialize::<Fields>().unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! DHCPv4 leases of dhcpcd, through the control sockets that it opens to everybody. Its lease files are not read.
+//! What DHCP servers gave dhcpcd, through the control sockets that it opens to everybody. Its lease files are not read.
 
 mod conversation;
 
@@ -6,8 +6,8 @@ use super::directory::Directory;
 use super::{Feed, Observation, SourceError, rtnetlink};
 use crate::clock;
 use conversation::{Conversation, ConversationId, Heard};
-use mif_core::dhcpcd::{Grant, News, Report, Told};
-use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
+use mif_core::dhcpcd::{Dhcpv6Grant, Grant, News, Report, Told};
+use mif_core::event::{Dhcpv6Lease, Event, Ifindex, Lease, LeaseClient};
 use nix::net::if_::if_nametoindex;
 use nix::sys::inotify::AddWatchFlags;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,7 @@ pub(super) async fn run(
         conversations: BTreeMap::new(),
         tasks: JoinSet::new(),
         leases: BTreeMap::new(),
+        dhcpv6: BTreeMap::new(),
         awaited: BTreeSet::new(),
         inventory: Some(inventory),
     };
@@ -62,7 +63,8 @@ struct Dhcpcd {
     /// The socket of each conversation.
     conversations: BTreeMap<ConversationId, OsString>,
     tasks: JoinSet<()>,
-    leases: BTreeMap<Ifindex, Held>,
+    leases: BTreeMap<Ifindex, Held<Lease>>,
+    dhcpv6: BTreeMap<Ifindex, Held<Dhcpv6Lease>>,
     /// Conversations whose inventory the start waits for.
     awaited: BTreeSet<ConversationId>,
     inventory: Option<oneshot::Sender<()>>,
@@ -70,10 +72,23 @@ struct Dhcpcd {
 
 /// A lease that was told, and who told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
+struct Held<L> {
     teller: ConversationId,
     interface: Vec<u8>,
-    lease: Lease,
+    lease: L,
+}
+
+/// Which of what was told is meant: that of one dhcpcd, on one interface or on all.
+#[derive(Clone, Copy, Debug)]
+struct Scope<'a> {
+    teller: ConversationId,
+    interface: Option<&'a [u8]>,
+}
+
+impl Scope<'_> {
+    fn includes<L>(&self, held: &Held<L>) -> bool {
+        held.teller == self.teller && self.interface.is_none_or(|interface| held.interface == interface)
+    }
 }
 
 impl Dhcpcd {
@@ -132,19 +147,42 @@ impl Dhcpcd {
             Heard::Ended => {
                 self.awaited.remove(&id);
                 self.conversations.remove(&id);
-                self.drop_leases(|held| held.teller == id).await
+                let all = Scope { teller: id, interface: None };
+                self.drop_leases(all).await?;
+                self.drop_dhcpv6(all).await
             }
         }
     }
 
     async fn report(&mut self, id: ConversationId, report: Report, told: Told) -> Result<(), SourceError> {
+        let here = Scope { teller: id, interface: Some(&report.interface) };
         match report.news {
             News::Nothing => Ok(()),
-            News::NoLease => {
-                self.drop_leases(|held| held.teller == id && held.interface == report.interface).await
+            News::NoLease => self.drop_leases(here).await,
+            News::NoDhcpv6 => self.drop_dhcpv6(here).await,
+            News::NothingLeft => {
+                self.drop_leases(here).await?;
+                self.drop_dhcpv6(here).await
             }
             News::Lease(grant) => self.lease(id, report.interface, &grant, told).await,
+            News::Dhcpv6(grant) => self.dhcpv6(id, report.interface, *grant).await,
         }
+    }
+
+    /// Tells what a DHCPv6 server gave. Whether its addresses are here is looked at where the kernel's are known.
+    async fn dhcpv6(
+        &mut self,
+        teller: ConversationId,
+        interface: Vec<u8>,
+        grant: Dhcpv6Grant,
+    ) -> Result<(), SourceError> {
+        let Ok(ifindex) = if_nametoindex(OsStr::from_bytes(&interface)) else {
+            return self.drop_dhcpv6(Scope { teller, interface: Some(&interface) }).await;
+        };
+        let lease = grant.lease(clock::now());
+        tracing::debug!(ifindex, addresses = ?lease.addresses, "dhcpcd: a DHCPv6 server gave something");
+        self.dhcpv6.insert(ifindex, Held { teller, interface, lease: lease.clone() });
+        self.tell(Event::Dhcpv6 { ifindex, client: LeaseClient::Dhcpcd, lease: Box::new(lease) }).await
     }
 
     /// Tells a lease, if the kernel has its address: without it there is nothing to use, and it may belong to
@@ -164,7 +202,7 @@ impl Dhcpcd {
         };
         let Some((ifindex, address)) = in_kernel else {
             tracing::debug!(address = %grant.address(), "dhcpcd tells of a lease whose address no link here has");
-            return self.drop_leases(|held| held.teller == teller && held.interface == interface).await;
+            return self.drop_leases(Scope { teller, interface: Some(&interface) }).await;
         };
         let former = self.leases.get(&ifindex).map(|held| &held.lease);
         let lease = grant.lease(told, address.valid_until, former);
@@ -176,12 +214,16 @@ impl Dhcpcd {
         self.tell(Event::Lease { ifindex, client: LeaseClient::Dhcpcd, lease: Box::new(lease) }).await
     }
 
-    async fn drop_leases(&mut self, gone: impl Fn(&Held) -> bool) -> Result<(), SourceError> {
-        let ended: Vec<Ifindex> =
-            self.leases.iter().filter(|(_, held)| gone(held)).map(|(ifindex, _)| *ifindex).collect();
-        for ifindex in ended {
-            self.leases.remove(&ifindex);
+    async fn drop_leases(&mut self, gone: Scope<'_>) -> Result<(), SourceError> {
+        for ifindex in take_out(&mut self.leases, gone) {
             self.tell(Event::LeaseGone { ifindex, client: LeaseClient::Dhcpcd }).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_dhcpv6(&mut self, gone: Scope<'_>) -> Result<(), SourceError> {
+        for ifindex in take_out(&mut self.dhcpv6, gone) {
+            self.tell(Event::Dhcpv6Gone { ifindex, client: LeaseClient::Dhcpcd }).await?;
         }
         Ok(())
     }
@@ -197,6 +239,11 @@ impl Dhcpcd {
             let _ = inventory.send(());
         }
     }
+}
+
+/// Removes what is in `gone`; the links that it was on.
+fn take_out<L>(held: &mut BTreeMap<Ifindex, Held<L>>, gone: Scope<'_>) -> Vec<Ifindex> {
+    held.extract_if(.., |_, held| gone.includes(held)).map(|(ifindex, _)| ifindex).collect()
 }
 
 fn is_socket_name(name: &OsStr) -> bool {
