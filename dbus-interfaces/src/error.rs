@@ -1,7 +1,10 @@
 //! What can go wrong, by the name of the D-Bus error.
 
+use std::sync::Arc;
+
 use zbus::DBusError;
 
+use crate::message::Message;
 use crate::names::{ERROR_PREFIX, STANDARD_ERROR_PREFIX};
 
 /// Result of this crate.
@@ -40,6 +43,15 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A message to the subscriber cannot be posted to the service.
+    #[error("this message comes from the service and cannot be posted to it: {0:?}")]
+    NotPostable(Box<Message>),
+    /// So many posted messages wait to be sent that no more are taken: read what the service says to them.
+    #[error("{0} posted messages wait to be sent; no more are taken before the service has answered some")]
+    TooManyPosted(usize),
+    /// The blocking library could not start its thread or runtime.
+    #[error("cannot start the thread that reads the bus: {0}")]
+    Thread(Arc<std::io::Error>),
     /// Anything else that the D-Bus library reports.
     #[error(transparent)]
     Bus(zbus::Error),
@@ -59,7 +71,7 @@ impl Error {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Reply { kind, .. } => Some(*kind),
-            Self::BusUnreachable { .. } | Self::Disconnected | Self::Unexpected { .. } | Self::Bus(_) => None,
+            _ => None,
         }
     }
 
@@ -68,7 +80,7 @@ impl Error {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Reply { name, .. } => Some(name),
-            Self::BusUnreachable { .. } | Self::Disconnected | Self::Unexpected { .. } | Self::Bus(_) => None,
+            _ => None,
         }
     }
 

@@ -32,6 +32,7 @@
 //!
 //! The connection has to be made, and everything here called, inside a tokio runtime.
 
+pub mod blocking;
 mod bus;
 mod error;
 mod message;
@@ -44,7 +45,7 @@ pub mod wire;
 
 pub use bus::{BusChoice, connect, service_present};
 pub use error::{Error, ErrorKind, Result};
-pub use message::Message;
+pub use message::{ConfigurationValue, Message};
 pub use request::{
     Answer, BindRequest, Binding, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation,
     bind_socket, connect_to_address, translate_name,

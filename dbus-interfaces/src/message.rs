@@ -1,23 +1,35 @@
-//! The messages of a subscriber, typed.
+//! The messages between a subscriber and the service, typed.
 
-use zbus::wire::DynamicDeserialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use zbus::{OwnedObjectPath, OwnedVariant};
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
 use crate::error::{Error, Result};
-use crate::request::Answer;
+use crate::request::{Answer, ConnectRequest, TranslateOptions};
 use crate::wire::{
-    AnswerDetails, ClosedReason, ConnectionDetails, Deadline, Element, FailureDetails, InterfaceDetails,
-    PvdDetails, TranslationDetails, parse_address,
+    ClosedReason, ConnectionDetails, Deadline, Element, FailureDetails, InterfaceDetails, PvdDetails,
+    TranslationDetails,
 };
 
-/// A message from the service to a subscriber (draft 3.5). Listings and changes look the same; the reply of
-/// the `announce_*` call tells where a listing ends (ordering rule O2).
+mod decode;
+mod encode;
+
+/// A message of the draft (section 3.5), in either direction, and what this binding adds to them ([+]).
+///
+/// Those from the subscriber are posted ([`crate::blocking::Subscriber::post`]; the async
+/// [`crate::Subscriber`] has a method for each). Those to the subscriber come out of
+/// [`crate::blocking::Subscriber::get`] and the stream [`crate::Messages`].
+///
+/// Listings and changes look the same. Where a listing ends is told by [`Message::ListingComplete`] or, in
+/// the async library, by the return of the call (ordering rule O2).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Message {
+    /// Draft 3.5.1, to the service: list the interfaces and tell of changes.
+    AnnounceInterfaces,
+    /// Draft 3.5.2, to the service.
+    StopAnnouncingInterfaces,
     /// Draft 3.5.3.
     InterfaceAnnouncement {
         /// Which.
@@ -30,6 +42,16 @@ pub enum Message {
     /// Draft 3.5.4.
     NoInterfaceAnnouncement {
         /// Which.
+        interface: OwnedObjectPath,
+    },
+    /// Draft 3.5.5, to the service: list the PvDs of an interface and tell of changes.
+    AnnounceProvisioningDomains {
+        /// The interface.
+        interface: OwnedObjectPath,
+    },
+    /// Draft 3.5.6, to the service.
+    StopAnnouncingProvisioningDomains {
+        /// The interface.
         interface: OwnedObjectPath,
     },
     /// Draft 3.5.7.
@@ -48,6 +70,16 @@ pub enum Message {
         /// Which.
         pvd: OwnedObjectPath,
     },
+    /// Draft 3.5.9, to the service: list the configuration elements of a PvD and tell of changes.
+    AnnounceConfigurationElements {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+    },
+    /// [+] to the service.
+    StopAnnouncingConfigurationElements {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+    },
     /// Draft 3.5.10: complete, or a value in it has changed.
     ConfigurationElementAnnouncement {
         /// The PvD.
@@ -61,6 +93,16 @@ pub enum Message {
         pvd: OwnedObjectPath,
         /// Which.
         element: Element,
+    },
+    /// Draft 3.5.12, to the service: list the addresses of a PvD and tell of changes.
+    AnnounceAddresses {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+    },
+    /// [+] to the service.
+    StopAnnouncingAddresses {
+        /// The PvD.
+        pvd: OwnedObjectPath,
     },
     /// Draft 3.5.13. The deadlines may move later unannounced.
     AddressAnnouncement {
@@ -82,230 +124,164 @@ pub enum Message {
         /// Which.
         address: IpAddr,
     },
+    /// Draft 3.5.15, to the service.
+    GetConfigurationData {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// Where the value comes from; [`Element::any`] for what the service itself uses.
+        element: Element,
+        /// Which value: [`crate::names::identifier`].
+        identifier: String,
+    },
+    /// Draft 3.5.15: the value that was asked for.
+    ConfigurationData {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// Where the value comes from; [`Element::any`] for what the service itself uses.
+        element: Element,
+        /// Which value: [`crate::names::identifier`].
+        identifier: String,
+        /// It.
+        value: ConfigurationValue,
+    },
+    /// Draft 3.5.15: there is no such value.
+    NoConfigurationData {
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// Where the value comes from; [`Element::any`] for what the service itself uses.
+        element: Element,
+        /// Which value: [`crate::names::identifier`].
+        identifier: String,
+    },
+    /// Draft 3.5.16, to the service: NameTranslation messages follow, then one TranslationFinished.
+    TranslateName {
+        /// The program's own, unique among the outstanding translations of this subscriber.
+        translation_id: u32,
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// A host name.
+        name: String,
+        /// How.
+        options: TranslateOptions,
+    },
+    /// Draft 3.5.17, to the service: nothing more is wanted.
+    StopTranslatingName {
+        /// The program's id.
+        translation_id: u32,
+    },
     /// Draft 3.5.18: one address of a name, as it comes.
     NameTranslation {
-        /// The client's id.
+        /// The program's id.
         translation_id: u32,
         /// The address and where it came from.
         answer: Answer,
     },
-    /// Nothing more comes for this id.
+    /// [+] Nothing more comes for this id.
     TranslationFinished {
-        /// The client's id.
+        /// The program's id.
         translation_id: u32,
         /// The error, if it failed.
         outcome: Result<()>,
         /// Canonical name, truncation, DNS response code.
         details: TranslationDetails,
     },
+    /// Draft 3.5.19, to the service: Connected or NotConnected follows. A request that names a source is
+    /// posted as 3.5.20.
+    ConnectToAddress {
+        /// The program's own, unique among the outstanding connections of this subscriber.
+        connection_id: u32,
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// Where to, from where, how.
+        request: ConnectRequest,
+    },
+    /// Draft 3.5.20, to the service: Connected or NotConnected follows.
+    ConnectToAddressFromAddress {
+        /// The program's own, unique among the outstanding connections of this subscriber.
+        connection_id: u32,
+        /// The PvD.
+        pvd: OwnedObjectPath,
+        /// A source address of the PvD; it counts, not that of the request.
+        source: IpAddr,
+        /// Where to, how.
+        request: ConnectRequest,
+    },
+    /// [+] to the service: nothing more is wanted.
+    CancelConnection {
+        /// The program's id.
+        connection_id: u32,
+    },
     /// Draft 3.5.21: take the socket within 30 s.
     Connected {
-        /// The client's id.
+        /// The program's id.
         connection_id: u32,
         /// Local end and handshake time.
         details: ConnectionDetails,
     },
     /// Draft 3.5.22; it may also follow a Connected that was not taken.
     NotConnected {
-        /// The client's id.
+        /// The program's id.
         connection_id: u32,
         /// Why.
         error: Error,
         /// The errno.
         details: FailureDetails,
     },
-    /// The subscriber is no more; nothing follows.
+    /// [+] The listing that was asked for is complete; changes follow as they occur. Not in the async stream.
+    ListingComplete {
+        /// What was posted.
+        request: Box<Message>,
+        /// How many messages the listing had.
+        count: u32,
+    },
+    /// [+] Nothing more follows of what was stopped. Not in the async stream.
+    Stopped {
+        /// What was posted.
+        request: Box<Message>,
+    },
+    /// [+] The service refuses what was posted. Not in the async stream.
+    Refused {
+        /// What was posted.
+        request: Box<Message>,
+        /// Why.
+        error: Error,
+    },
+    /// [+] Said by this library after a Closed: the service is there (again), the subscriber is new, all
+    /// identifiers from before are void. Post anew what is wanted. Not in the async stream.
+    Reopened,
+    /// [+] The subscriber is no more. Nothing follows in the async stream; otherwise Reopened does.
     Closed {
         /// Why.
         reason: ClosedReason,
     },
-    /// A message that this version of the library does not know.
+    /// A message that this version of the library does not know, or cannot read.
     Other {
         /// Its member name.
         member: String,
     },
 }
 
-impl Message {
-    /// Decodes a signal of `org.ietf.Mif1.Subscriber`.
-    pub(crate) fn decode(signal: &zbus::Message) -> Result<Self> {
-        let header = signal.header();
-        let member = header.member().map(|member| member.as_str()).unwrap_or_default();
-        match member {
-            "InterfaceAnnouncement"
-            | "NoInterfaceAnnouncement"
-            | "ProvisioningDomainAnnouncement"
-            | "NoProvisioningDomainAnnouncement" => Self::decode_object(member, signal),
-            "ConfigurationElementAnnouncement"
-            | "NoConfigurationElementAnnouncement"
-            | "AddressAnnouncement"
-            | "NoAddressAnnouncement" => Self::decode_configuration(member, signal),
-            "NameTranslation" | "TranslationFinished" | "Connected" | "NotConnected" | "Closed" => {
-                Self::decode_progress(member, signal)
-            }
-            other => Ok(Self::Other { member: other.to_owned() }),
-        }
+/// A value of GetConfigurationData, with the type that the contract gives its identifier.
+#[derive(Debug, Clone)]
+pub struct ConfigurationValue(Arc<OwnedVariant>);
+
+impl ConfigurationValue {
+    pub(crate) fn new(value: OwnedVariant) -> Self {
+        Self(Arc::new(value))
     }
 
-    /// Interfaces and PvDs.
-    fn decode_object(member: &str, signal: &zbus::Message) -> Result<Self> {
-        Ok(match member {
-            "InterfaceAnnouncement" => {
-                let (interface, display_name, details) = arguments(member, signal)?;
-                Self::InterfaceAnnouncement { interface, display_name, details }
-            }
-            "NoInterfaceAnnouncement" => {
-                Self::NoInterfaceAnnouncement { interface: arguments(member, signal)? }
-            }
-            "ProvisioningDomainAnnouncement" => {
-                let (interface, pvd, details) = arguments(member, signal)?;
-                Self::ProvisioningDomainAnnouncement { interface, pvd, details }
-            }
-            _ => {
-                let (interface, pvd) = arguments(member, signal)?;
-                Self::NoProvisioningDomainAnnouncement { interface, pvd }
-            }
-        })
-    }
-
-    /// Configuration elements and addresses.
-    fn decode_configuration(member: &str, signal: &zbus::Message) -> Result<Self> {
-        Ok(match member {
-            "ConfigurationElementAnnouncement" => {
-                let (pvd, element, _) = arguments::<(_, _, Details)>(member, signal)?;
-                Self::ConfigurationElementAnnouncement { pvd, element }
-            }
-            "NoConfigurationElementAnnouncement" => {
-                let (pvd, element) = arguments(member, signal)?;
-                Self::NoConfigurationElementAnnouncement { pvd, element }
-            }
-            "AddressAnnouncement" => {
-                let (pvd, address, prefix_length, preferred, valid, _) =
-                    arguments::<(_, String, _, _, _, Details)>(member, signal)?;
-                Self::AddressAnnouncement {
-                    pvd,
-                    address: parse_address(&address, member)?,
-                    prefix_length,
-                    preferred_until: Deadline::from_micros(preferred),
-                    valid_until: Deadline::from_micros(valid),
-                }
-            }
-            _ => {
-                let (pvd, address) = arguments::<(_, String)>(member, signal)?;
-                Self::NoAddressAnnouncement { pvd, address: parse_address(&address, member)? }
-            }
-        })
-    }
-
-    /// What follows a request, and the end.
-    fn decode_progress(member: &str, signal: &zbus::Message) -> Result<Self> {
-        Ok(match member {
-            "NameTranslation" => {
-                let (translation_id, address, details) =
-                    arguments::<(_, String, AnswerDetails)>(member, signal)?;
-                Self::NameTranslation { translation_id, answer: Answer::decode(&address, details)? }
-            }
-            "TranslationFinished" => {
-                let (translation_id, error_name, details) = arguments::<(_, String, _)>(member, signal)?;
-                let outcome =
-                    if error_name.is_empty() { Ok(()) } else { Err(Error::from_name(&error_name, "")) };
-                Self::TranslationFinished { translation_id, outcome, details }
-            }
-            "Connected" => {
-                let (connection_id, details) = arguments(member, signal)?;
-                Self::Connected { connection_id, details }
-            }
-            "NotConnected" => {
-                let (connection_id, name, text, details) =
-                    arguments::<(_, String, String, _)>(member, signal)?;
-                Self::NotConnected { connection_id, error: Error::from_name(&name, &text), details }
-            }
-            _ => {
-                let (reason, _) = arguments::<(_, Details)>(member, signal)?;
-                Self::Closed { reason }
-            }
-        })
-    }
-}
-
-/// A dictionary of which no key is read.
-type Details = HashMap<String, OwnedVariant>;
-
-fn arguments<T>(member: &str, signal: &zbus::Message) -> Result<T>
-where
-    T: for<'d> DynamicDeserialize<'d>,
-{
-    signal.body().deserialize().map_err(|error| Error::unexpected(format!("arguments of {member}"), error))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-    use crate::error::ErrorKind;
-    use serde::Serialize;
-    use zbus::{DynamicType, ObjectPath, Variant};
-
-    fn decode<B: Serialize + DynamicType>(member: &str, body: &B) -> Result<Message> {
-        let signal = zbus::Message::signal("/a", "org.ietf.Mif1.Subscriber", member).build(body).unwrap();
-        Message::decode(&signal)
-    }
-
-    fn pvd() -> ObjectPath<'static> {
-        ObjectPath::try_from("/org/ietf/Mif1/pvd/7").unwrap()
-    }
-
-    fn none() -> HashMap<&'static str, Variant<'static>> {
-        HashMap::new()
-    }
-
-    #[test]
-    fn an_address_announcement_carries_deadlines() {
-        let message =
-            decode("AddressAnnouncement", &(pvd(), "2001:db8::1", 64_u8, 5_000_000_u64, u64::MAX, none()))
-                .unwrap();
-        let Message::AddressAnnouncement { address, prefix_length, preferred_until, valid_until, .. } =
-            message
-        else {
-            panic!("{message:?}")
-        };
-        assert_eq!((address.to_string().as_str(), prefix_length), ("2001:db8::1", 64));
-        assert_eq!(preferred_until, Deadline::from_micros(5_000_000));
-        assert_eq!(valid_until, Deadline::Never);
-    }
-
-    #[test]
-    fn a_failure_is_an_error_of_the_same_name() {
-        let message = decode(
-            "NotConnected",
-            &(9_u32, "org.ietf.Mif1.Error.ConnectionRefused", "192.0.2.1 port 1 refused", none()),
-        )
-        .unwrap();
-        let Message::NotConnected { connection_id: 9, error, .. } = message else { panic!("{message:?}") };
-        assert_eq!(error.kind(), Some(ErrorKind::ConnectionRefused));
-        assert_eq!(error.to_string(), "192.0.2.1 port 1 refused");
-
-        let message = decode("TranslationFinished", &(9_u32, "", none())).unwrap();
-        assert!(matches!(message, Message::TranslationFinished { outcome: Ok(()), .. }), "{message:?}");
-    }
-
-    #[test]
-    fn every_signal_of_the_contract_is_known() {
-        let xml = crate::introspection::SUBSCRIBER;
-        let members: Vec<&str> =
-            xml.split("<signal name=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-        assert_eq!(members.len(), 13);
-        for member in members {
-            // A body that fits none of them: a known member complains, an unknown one does not look.
-            let decoded = decode(member, &(true,));
-            assert!(decoded.is_err(), "{member}: {decoded:?}");
-        }
-        assert!(matches!(decode("AddedLater", &(true,)), Ok(Message::Other { .. })));
-    }
-
-    #[test]
-    fn wrong_arguments_name_the_member() {
-        let error = decode("NoAddressAnnouncement", &(pvd(), "fe80::1%eth0")).unwrap_err();
-        assert!(error.to_string().contains("NoAddressAnnouncement"), "{error}");
+    /// The value as `T`: `String`, `u16`, `u32`, `u64`, `bool`, `Vec<String>`, or
+    /// `Vec<HashMap<String, OwnedVariant>>` for lists of dictionaries.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it has another type.
+    pub fn get<T>(&self) -> Result<T>
+    where
+        T: TryFrom<OwnedVariant>,
+        T::Error: std::fmt::Display,
+    {
+        let wrong = |detail: &dyn std::fmt::Display| Error::unexpected("configuration value", detail);
+        let value = self.0.try_clone().map_err(|error| wrong(&error))?;
+        T::try_from(value).map_err(|error| wrong(&error))
     }
 }

@@ -63,15 +63,15 @@ impl Subscriber {
             .body()
             .deserialize()
             .map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
-        let service = reply.header().sender().map(|sender| OwnedUniqueName::from(sender.to_owned()));
+        let reader = Reader::new(path.clone(), &reply);
 
         let proxy = SubscriberProxy::builder(connection)
-            .path(path.clone())
+            .path(path)
             .cache_properties(zbus::proxy::CacheProperties::No)
             .build()
             .await?;
         let (sender, queue) = mpsc::channel(QUEUE);
-        let reader = tokio::spawn(Reader { path, service, queue: sender }.run(incoming));
+        let reader = tokio::spawn(reader.run(incoming, sender));
         Ok((Self { proxy }, Messages { queue, reader }))
     }
 
@@ -257,12 +257,12 @@ impl Drop for Messages {
 }
 
 /// Everything that arrives on the connection, in order. `None` in it is not an end: see [`incoming`].
-type Incoming = BoxStream<'static, Option<zbus::Result<zbus::Message>>>;
+pub(crate) type Incoming = BoxStream<'static, Option<zbus::Result<zbus::Message>>>;
 
 /// The unfiltered stream of the connection, which carries the unicast signals. On a bus, also a rule that
 /// lets the bus tell when the service goes: its own copies of those signals are dropped (`None`), but its
 /// stream has to be polled, or zbus would stop reading.
-async fn incoming(connection: &Connection) -> Result<Incoming> {
+pub(crate) async fn incoming(connection: &Connection) -> Result<Incoming> {
     let everything = MessageStream::from(connection).map(Some).chain(stream::once(async {
         Some(Err(zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::BrokenPipe.into()))))
     }));
@@ -281,15 +281,25 @@ async fn incoming(connection: &Connection) -> Result<Incoming> {
 }
 
 /// Reads the connection for one subscriber.
-struct Reader {
+pub(crate) struct Reader {
     path: OwnedObjectPath,
     /// The unique name of the service that made the subscriber; `None` on a connection without a bus.
     service: Option<OwnedUniqueName>,
-    queue: mpsc::Sender<Result<Message>>,
 }
 
 impl Reader {
-    async fn run(self, mut incoming: Incoming) {
+    /// For the subscriber that the service made with this reply.
+    pub(crate) fn new(path: OwnedObjectPath, reply: &zbus::Message) -> Self {
+        let service = reply.header().sender().map(|sender| OwnedUniqueName::from(sender.to_owned()));
+        Self { path, service }
+    }
+
+    /// The subscriber's object.
+    pub(crate) fn path(&self) -> &OwnedObjectPath {
+        &self.path
+    }
+
+    async fn run(self, mut incoming: Incoming, queue: mpsc::Sender<Result<Message>>) {
         while let Some(message) = incoming.next().await {
             let Some(message) = message else { continue };
             let Some(item) = message.map_err(Error::from).and_then(|message| self.read(&message)).transpose()
@@ -297,17 +307,22 @@ impl Reader {
                 continue;
             };
             let last = matches!(&item, Ok(Message::Closed { .. }) | Err(Error::Disconnected));
-            match self.queue.try_send(item) {
+            match queue.try_send(item) {
                 Ok(()) if last => return,
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Closed(_)) => return,
-                Err(mpsc::error::TrySendError::Full(_)) => return self.give_up().await,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    // Wait for room for one last word, and say nothing more; meanwhile the connection goes on.
+                    drop(incoming);
+                    drop(queue.send(Ok(Message::Closed { reason: ClosedReason::Unread })).await);
+                    return;
+                }
             }
         }
     }
 
     /// What a message means to this subscriber, if it means anything.
-    fn read(&self, message: &zbus::Message) -> Result<Option<Message>> {
+    pub(crate) fn read(&self, message: &zbus::Message) -> Result<Option<Message>> {
         if message.message_type() != zbus::message::Type::Signal {
             return Ok(None);
         }
@@ -335,11 +350,5 @@ impl Reader {
             return false;
         };
         name == BUS_NAME && Some(old.as_str()) == self.service.as_ref().map(|name| name.as_str())
-    }
-
-    /// The queue is full: wait for room for one last word, and say nothing more. `incoming` has ended with
-    /// `run`, so that the connection goes on meanwhile.
-    async fn give_up(self) {
-        drop(self.queue.send(Ok(Message::Closed { reason: ClosedReason::Unread })).await);
     }
 }

@@ -150,6 +150,14 @@ words! {
     }
 }
 
+impl Element {
+    /// The word of GetConfigurationData for what the service itself uses, wherever it came from.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::from(crate::names::ANY_ELEMENT)
+    }
+}
+
 words! {
     /// Why a subscriber is closed.
     ClosedReason {
@@ -161,6 +169,8 @@ words! {
         Shutdown = "shutdown",
         /// Said by this library: the service left the bus without a word.
         ServiceGone = "service-gone",
+        /// Said by this library: the bus closed the connection, or it broke.
+        BusLost = "bus-lost",
         /// Said by this library: its own queue is full, because the program does not read.
         Unread = "unread",
     }

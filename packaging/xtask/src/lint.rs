@@ -5,7 +5,7 @@ use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::workspace;
 
-/// Runs rustfmt, clippy and cargo-deny.
+/// Runs rustfmt, clippy, rustdoc and cargo-deny.
 ///
 /// # Errors
 /// When one of them finds something.
@@ -14,6 +14,8 @@ pub fn lint(dependencies: &Dependencies) -> Result<(), Error> {
     command::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
     command::run(workspace::cargo().args(clippy))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--locked", "--lib"];
+    command::run(workspace::cargo().args(doc).env("RUSTDOCFLAGS", "--deny warnings"))?;
     install_cargo_deny()?;
     // Not its advisories: they change without a change here.
     // Its configuration is where it looks for it: .cargo/deny.toml.

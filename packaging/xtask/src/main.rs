@@ -59,7 +59,7 @@ enum Task {
     /// Into the build folder; nothing is installed. `test` and `bench` do it by themselves, this is
     /// for those who run single tests with cargo.
     Peers,
-    /// Formatting, clippy, and cargo-deny (which it installs when it is missing)
+    /// Formatting, clippy, rustdoc, and cargo-deny (which it installs when it is missing)
     Lint,
     /// Compare with other network services (release build)
     Bench(bench::Options),
