@@ -208,7 +208,7 @@ fn it_outlives_the_service_and_says_when_the_bus_is_lost() {
         let says = async |wanted: &str| {
             eventually(wanted, async || match told.try_recv() {
                 Ok(said) if said == wanted => Ok(()),
-                other => Err(other),
+                other => Err(format!("{other:?}")),
             })
             .await;
         };

@@ -134,15 +134,15 @@ pub fn rank_unaimed(candidates: impl IntoIterator<Item = Candidate>) -> Vec<Cand
 
 /// `destinations` in the order to try them, each with its source among `candidates` (section 6).
 pub fn order_destinations(destinations: &[IpAddr], candidates: &[Candidate]) -> Vec<RankedDestination> {
-    let with_source = |&address: &IpAddr| Pair {
-        destination: address,
+    let with_source = |&address: &IpAddr| Destination {
+        address,
         source: rank_sources(address, candidates.iter().copied()).first().map(|best| best.candidate),
     };
-    let mut pairs: Vec<Pair> = destinations.iter().map(with_source).collect();
+    let mut pairs: Vec<Destination> = destinations.iter().map(with_source).collect();
     // A stable sort: that is rule 10.
     pairs.sort_by(|a, b| compare_destinations(a, b).0);
-    let rule_after = |(index, pair): (usize, &Pair)| RankedDestination {
-        address: pair.destination,
+    let rule_after = |(index, pair): (usize, &Destination)| RankedDestination {
+        address: pair.address,
         source: pair.source.map(|source| source.address),
         before_next_by: pairs.get(index + 1).map(|next| compare_destinations(pair, next).1),
     };
@@ -150,9 +150,12 @@ pub fn order_destinations(destinations: &[IpAddr], candidates: &[Candidate]) -> 
 }
 
 /// A destination and the source that section 5 chooses for it.
-struct Pair {
-    destination: IpAddr,
-    source: Option<Candidate>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Where to.
+    pub address: IpAddr,
+    /// From where; `None` when there is no source for it.
+    pub source: Option<Candidate>,
 }
 
 /// `Less` means that `a` is the better source.
@@ -177,10 +180,10 @@ fn compare_sources(destination: IpAddr, a: &Candidate, b: &Candidate) -> (Orderi
     ])
 }
 
-/// `Less` means that `a` is to be tried first.
-fn compare_destinations(a: &Pair, b: &Pair) -> (Ordering, DestinationRule) {
-    let precedences = precedence(b.destination).cmp(&precedence(a.destination));
-    let scopes = scope(a.destination).cmp(&scope(b.destination));
+/// `Less` means that `a` is to be tried first (section 6).
+pub fn compare_destinations(a: &Destination, b: &Destination) -> (Ordering, DestinationRule) {
+    let precedences = precedence(b.address).cmp(&precedence(a.address));
+    let scopes = scope(a.address).cmp(&scope(b.address));
     let (Some(from_a), Some(from_b)) = (&a.source, &b.source) else {
         // Rules 2 to 5 and 9 speak of sources, and at least one of the two has none.
         return first_difference([
@@ -190,10 +193,10 @@ fn compare_destinations(a: &Pair, b: &Pair) -> (Ordering, DestinationRule) {
             (Ordering::Equal, DestinationRule::GivenOrder),
         ]);
     };
-    let other_scope = |pair: &Pair, source: &Candidate| scope(pair.destination) != scope(source.address);
-    let other_label = |pair: &Pair, source: &Candidate| label(pair.destination) != label(source.address);
-    let bits = if same_family(a.destination, b.destination) {
-        common_prefix_length(from_b, b.destination).cmp(&common_prefix_length(from_a, a.destination))
+    let other_scope = |pair: &Destination, source: &Candidate| scope(pair.address) != scope(source.address);
+    let other_label = |pair: &Destination, source: &Candidate| label(pair.address) != label(source.address);
+    let bits = if same_family(a.address, b.address) {
+        common_prefix_length(from_b, b.address).cmp(&common_prefix_length(from_a, a.address))
     } else {
         Ordering::Equal
     };
@@ -207,6 +210,18 @@ fn compare_destinations(a: &Pair, b: &Pair) -> (Ordering, DestinationRule) {
         (bits, DestinationRule::LongestPrefix),
         (Ordering::Equal, DestinationRule::GivenOrder),
     ])
+}
+
+impl Destination {
+    /// Whether none of the rules about sources (1, 2, 3 and 5 of section 6) speaks against it.
+    #[must_use]
+    pub fn is_suited(&self) -> bool {
+        self.source.is_some_and(|source| {
+            scope(source.address) == scope(self.address)
+                && label(source.address) == label(self.address)
+                && !source.deprecated
+        })
+    }
 }
 
 /// The first comparison that is not a tie, with its rule; the last one when all are ties.

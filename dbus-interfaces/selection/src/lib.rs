@@ -2,5 +2,7 @@
 //! client library share, without I/O and without a clock.
 //!
 //! - [`addresses`]: default address selection (RFC 6724), inside one PvD.
+//! - [`race`]: connecting to a name over several PvDs (RFC 8305, "happy eyeballs").
 
 pub mod addresses;
+pub mod race;

@@ -154,9 +154,9 @@ proptest! {
         destinations in prop::array::uniform3(any_address()),
         sources in prop::array::uniform3(prop::option::of(any_candidate())),
     ) {
-        let pairs: Vec<Pair> = destinations.into_iter().zip(sources)
-            .map(|(destination, source)| Pair {
-                destination,
+        let pairs: Vec<Destination> = destinations.into_iter().zip(sources)
+            .map(|(destination, source)| Destination {
+                address: destination,
                 source: source.filter(|source| source.address.is_ipv4() == destination.is_ipv4()),
             })
             .collect();
