@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::configuration::{AddressFamily, Preference, Prefix, RouteKey};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
-use crate::facts::{DefaultRoute, Facts, Overflow};
+use crate::facts::{DefaultRoute, Facts, LinkFacts, Overflow};
 use crate::pvd::{Origin, Pvd, PvdKey, Serial};
 use crate::snapshot::{Defaults, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ pub struct Batch {
     pub snapshot: Snapshot,
     /// What became different, in the order to tell it.
     pub changes: Vec<Change>,
-    /// Deadlines moved, which nobody is told of.
+    /// Deadlines moved, or addresses that are of no provisioning domain: nobody is told.
     pub refreshed: bool,
     /// What is to be done.
     pub commands: Vec<Command>,
@@ -70,6 +70,8 @@ pub struct Engine {
     settings: Settings,
     facts: Facts,
     published: BTreeMap<Ifindex, Published>,
+    /// What of the snapshot's own addresses is of which link.
+    own_addresses: BTreeMap<Ifindex, BTreeSet<IpAddr>>,
     snapshot: Snapshot,
     serials: Serials,
     touched: BTreeSet<Ifindex>,
@@ -95,6 +97,7 @@ impl Engine {
             settings,
             facts: Facts::new(),
             published: BTreeMap::new(),
+            own_addresses: BTreeMap::new(),
             snapshot,
             serials: Serials::starting_at(settings.first_serial),
             touched: BTreeSet::new(),
@@ -169,6 +172,7 @@ impl Engine {
 
     fn derive(&mut self, ifindex: Ifindex, now: BootTime, batch: &mut Batch) {
         let grace = self.settings.grace;
+        self.derive_own_addresses(ifindex, batch);
         let Some(facts) = self.facts.expire(ifindex, now, grace) else {
             self.timers.clear(ifindex);
             self.unpublish(ifindex, batch);
@@ -196,6 +200,21 @@ impl Engine {
         let published = self.published.entry(ifindex);
         let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
         published.update(&link, assembly.pvds, &mut target);
+    }
+
+    /// Nobody is told of these, but whoever asks must see them.
+    fn derive_own_addresses(&mut self, ifindex: Ifindex, batch: &mut Batch) {
+        let told = self.facts.link(ifindex).into_iter().flat_map(LinkFacts::addresses);
+        let now: BTreeSet<IpAddr> = told.map(|fact| fact.address.key.address).collect();
+        let former = self.own_addresses.remove(&ifindex).unwrap_or_default();
+        if now != former {
+            now.difference(&former).for_each(|address| self.snapshot.add_own(*address, ifindex));
+            former.difference(&now).for_each(|address| self.snapshot.remove_own(*address, ifindex));
+            batch.refreshed = true;
+        }
+        if !now.is_empty() {
+            self.own_addresses.insert(ifindex, now);
+        }
     }
 
     fn unpublish(&mut self, ifindex: Ifindex, batch: &mut Batch) {

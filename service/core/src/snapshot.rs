@@ -1,5 +1,6 @@
 //! The state at one moment, frozen. Cloning one costs nothing; changing one leaves every clone as it was.
 
+use crate::address_selection::is_link_local;
 use crate::configuration::AddressFamily;
 use crate::event::Ifindex;
 use crate::pvd::{Interface, Pvd, Serial};
@@ -14,9 +15,28 @@ pub struct Snapshot {
     interfaces: RedBlackTreeMapSync<Serial, Arc<Interface>>,
     pvds: RedBlackTreeMapSync<Serial, Arc<Pvd>>,
     by_ifindex: RedBlackTreeMapSync<Ifindex, Serial>,
+    /// Every address of this host, whether or not it is of a provisioning domain, and on how many links.
+    own_addresses: RedBlackTreeMapSync<(IpAddr, Zone), usize>,
     defaults: Defaults,
     startup: bool,
     pvd_serials: std::ops::Range<u64>,
+}
+
+/// Where an address means something (RFC 4007 6): a link-local one on its link, every other everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Zone {
+    Everywhere,
+    Link(Ifindex),
+}
+
+impl Zone {
+    const fn of(address: IpAddr, ifindex: Ifindex) -> Self {
+        match address {
+            IpAddr::V6(v6) if is_link_local(v6) => Self::Link(ifindex),
+            // IPv4 hosts have no zones: 169.254/16 of one link is taken on all.
+            IpAddr::V4(_) | IpAddr::V6(_) => Self::Everywhere,
+        }
+    }
 }
 
 /// What a program that knows nothing of provisioning domains uses: at most one a family.
@@ -112,6 +132,12 @@ impl Snapshot {
         self.pvds().filter(move |pvd| pvd.usable_addresses().any(|candidate| candidate.address == address))
     }
 
+    /// Whether `address`, seen from the link `ifindex`, is one of this host, in whatever state: what is sent there
+    /// never leaves.
+    pub fn is_own(&self, address: IpAddr, ifindex: Ifindex) -> bool {
+        self.own_addresses.contains_key(&(address, Zone::of(address, ifindex)))
+    }
+
     /// What a program that knows nothing of provisioning domains uses.
     pub const fn defaults(&self) -> Defaults {
         self.defaults
@@ -150,6 +176,24 @@ impl Snapshot {
 
     pub(crate) fn remove_pvd(&mut self, serial: Serial) {
         self.pvds.remove_mut(&serial);
+    }
+
+    /// The link `ifindex` has `address`.
+    pub(crate) fn add_own(&mut self, address: IpAddr, ifindex: Ifindex) {
+        let key = (address, Zone::of(address, ifindex));
+        let links = self.own_addresses.get(&key).copied().unwrap_or(0);
+        self.own_addresses.insert_mut(key, links + 1);
+    }
+
+    /// The link `ifindex` has `address` no more.
+    pub(crate) fn remove_own(&mut self, address: IpAddr, ifindex: Ifindex) {
+        let key = (address, Zone::of(address, ifindex));
+        match self.own_addresses.get(&key).copied() {
+            Some(links @ 2..) => self.own_addresses.insert_mut(key, links - 1),
+            Some(_) | None => {
+                self.own_addresses.remove_mut(&key);
+            }
+        }
     }
 
     pub(crate) fn set_defaults(&mut self, defaults: Defaults) {

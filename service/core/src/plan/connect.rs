@@ -112,7 +112,6 @@ pub(super) fn check_link(pvd: &Pvd) -> Result<(), Refusal> {
 
 /// Whether `address` is one that connections through `pvd` may go to.
 pub(super) fn check_destination(snapshot: &Snapshot, pvd: &Pvd, address: IpAddr) -> Result<(), Refusal> {
-    let own = || snapshot.pvds().flat_map(|pvd| &pvd.addresses).any(|own| own.address == address);
     let why = match address {
         _ if address.is_loopback() => Some(BadDestination::Loopback),
         _ if address.is_unspecified() => Some(BadDestination::Unspecified),
@@ -121,7 +120,7 @@ pub(super) fn check_destination(snapshot: &Snapshot, pvd: &Pvd, address: IpAddr)
             Some(BadDestination::Broadcast)
         }
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => v6.to_ipv4_mapped().map(BadDestination::V4Mapped),
-        _ if own() => Some(BadDestination::OwnHost),
+        _ if snapshot.is_own(address, pvd.ifindex) => Some(BadDestination::OwnHost),
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     };
     why.map_or(Ok(()), |why| Err(Refusal::InvalidArgs(Invalid::Destination(address, why))))

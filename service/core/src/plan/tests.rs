@@ -60,6 +60,7 @@ fn snapshot(pvds: &[Pvd]) -> Snapshot {
             state: LinkState::Up,
             pvds: same_link.map(|pvd| pvd.serial).collect(),
         }));
+        pvd.addresses.iter().for_each(|own| snapshot.add_own(own.address, pvd.ifindex));
         snapshot.put_pvd(Arc::new(pvd.clone()));
     }
     snapshot

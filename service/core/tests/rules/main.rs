@@ -22,6 +22,7 @@ mod ipv4;
 mod ipv6_addresses;
 mod leases;
 mod links;
+mod own_addresses;
 mod resync;
 mod revision;
 mod routers;
