@@ -4,9 +4,10 @@
 
 mod support;
 
-use mif_core::plan::{ConnectFailureReason, ConnectPlan, Protocol};
+use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan, Protocol};
 use mif_core::pvd::Serial;
-use mifd::request::connect::connect;
+use mif_core::snapshot::Snapshot;
+use mifd::request::connect::{self, Connection};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -32,6 +33,11 @@ fn plan(link: &str, sources: &[&str], destination: &str) -> ConnectPlan {
         timeout_ms: 10_000,
         protocol: Protocol::Tcp,
     }
+}
+
+/// Connects in a world in which nothing is known and nothing changes.
+async fn connect(plan: &ConnectPlan, owner: u32) -> Result<Connection, ConnectFailure> {
+    connect::connect(plan, owner, tokio::sync::watch::channel(Snapshot::default()).1).await
 }
 
 /// Tells everybody who connects which address that was, and `name`.

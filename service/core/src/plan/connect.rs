@@ -70,6 +70,15 @@ pub struct ConnectPlan {
     pub protocol: Protocol,
 }
 
+impl ConnectPlan {
+    /// Whether `source` still is an address of the provisioning domain. When that is gone altogether, others have
+    /// that to say.
+    pub fn has_source(&self, snapshot: &Snapshot, source: IpAddr) -> bool {
+        let Some(pvd) = snapshot.pvd(self.pvd) else { return true };
+        pvd.usable_addresses().any(|own| own.address == source)
+    }
+}
+
 /// How to connect as `request` says inside `pvd`.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ use mif_core::{BootTime, announcement::Announcement};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use work::{Progress, SubscriberKey, Works};
 use zbus::{Connection, Message, MessageStream};
 
@@ -95,6 +95,8 @@ pub struct Bus {
     cookie: Option<NamespaceCookie>,
     constants: Constants,
     snapshot: Snapshot,
+    /// The same, for tasks that wait for it to change.
+    snapshots: watch::Sender<Snapshot>,
     outbox: Outbox<SubscriberKey, Message, BusError, Broadcast>,
     coalescer: Coalescer,
     subscribers: BTreeMap<SubscriberKey, Entry>,
@@ -176,6 +178,7 @@ impl Bus {
             cookie: NamespaceCookie::own().ok(),
             constants,
             snapshot: Snapshot::default(),
+            snapshots: watch::Sender::default(),
             outbox: Outbox::default(),
             coalescer: Coalescer::default(),
             subscribers: BTreeMap::new(),
@@ -198,7 +201,12 @@ impl Bus {
 
     /// Publishes the first inventory, before anybody can have asked: nobody is told.
     pub fn publish_inventory(&mut self, batch: Batch) {
-        self.snapshot = batch.snapshot;
+        self.publish(batch.snapshot);
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        self.snapshots.send_replace(snapshot.clone());
+        self.snapshot = snapshot;
     }
 
     /// Serves until `stop` resolves, the connection is lost or the engine ends.
@@ -255,7 +263,7 @@ impl Bus {
 
     /// Takes in what the engine made: publishes it, then queues what everybody is told, in order.
     fn handle_batch(&mut self, now: BootTime, batch: Batch) {
-        self.snapshot = batch.snapshot;
+        self.publish(batch.snapshot);
         self.managed_objects = None;
         for change in &batch.changes {
             let broadcast = self.coalescer.handle_change(now, change, &self.snapshot);

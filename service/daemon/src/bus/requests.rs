@@ -181,11 +181,12 @@ impl Bus {
         permission: Permission,
     ) -> Result<Begun, BusError> {
         let (pvd, uid) = (plan.pvd, origin.credentials.uid);
+        let snapshots = self.snapshots.subscribe();
         self.start(origin, pvd, Held::Connection, move |number, progress| {
             async move {
                 // The plan's timeout begins after this.
                 let connected = match permission.obtain().await {
-                    Ok(()) => connect(&plan, uid).await.map_err(BusError::from),
+                    Ok(()) => connect(&plan, uid, snapshots).await.map_err(BusError::from),
                     Err(refused) => Err(refused),
                 };
                 let what = What::Connected(connected);

@@ -3,6 +3,7 @@
 use super::UNTIL_LINK_GONE;
 use crate::socket::{self, Scope};
 use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan};
+use mif_core::snapshot::Snapshot;
 use nix::errno::Errno;
 use socket2::Socket;
 use std::io;
@@ -11,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// A connection, ready for its new owner.
 #[derive(Debug)]
@@ -24,38 +26,63 @@ pub struct Connection {
 }
 
 /// Connects as `plan` says, with a socket that belongs to `owner_uid` from before its first packet on. When a source
-/// fails before anything was sent, the next one is tried. The plan's timeout covers all of it.
+/// fails before anything was sent, or by `snapshots` ceases to be one of the provisioning domain, the next one is
+/// tried. The plan's timeout covers all of it.
 ///
 /// Dropping the future closes the socket.
 ///
 /// # Errors
 /// The kernel's, with what it means.
-pub async fn connect(plan: &ConnectPlan, owner_uid: u32) -> Result<Connection, ConnectFailure> {
+pub async fn connect(
+    plan: &ConnectPlan,
+    owner_uid: u32,
+    snapshots: watch::Receiver<Snapshot>,
+) -> Result<Connection, ConnectFailure> {
     let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
-    let connected = tokio::time::timeout(timeout, try_sources(plan, owner_uid)).await;
+    let connected = tokio::time::timeout(timeout, try_sources(plan, owner_uid, snapshots)).await;
     let timed_out = || failure(plan, ConnectFailureReason::TimedOut, Errno::ETIMEDOUT as i32);
     connected.unwrap_or_else(|_| Err(timed_out()))
 }
 
-async fn try_sources(plan: &ConnectPlan, owner_uid: u32) -> Result<Connection, ConnectFailure> {
+async fn try_sources(
+    plan: &ConnectPlan,
+    owner_uid: u32,
+    mut snapshots: watch::Receiver<Snapshot>,
+) -> Result<Connection, ConnectFailure> {
     let mut first_failure = None;
     for &source in &plan.sources {
-        match begin(plan, source, owner_uid) {
-            Ok(attempt) => {
-                let finished = attempt.finish(plan, source).await;
-                if finished.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::ENODEV as i32)) {
-                    tokio::time::sleep(UNTIL_LINK_GONE).await;
+        let failure = match begin(plan, source, owner_uid) {
+            Ok(attempt) => tokio::select! {
+                // A handshake that is over counts, whatever became of the source.
+                biased;
+                finished = attempt.finish(plan, source) => {
+                    if finished.as_ref().is_err_and(|it| it.raw_os_error() == Some(Errno::ENODEV as i32)) {
+                        tokio::time::sleep(UNTIL_LINK_GONE).await;
+                    }
+                    return finished.map_err(|error| explain(plan, &error));
                 }
-                return finished.map_err(|error| explain(plan, &error));
-            }
-            Err(failure) => {
-                tracing::debug!(%source, %failure, "source failed locally");
-                first_failure.get_or_insert(failure);
-            }
-        }
+                // The kernel would go on for minutes with an address that nobody answers to any more.
+                () = lost(plan, source, &mut snapshots) => {
+                    failure(plan, ConnectFailureReason::SourceNotValid, Errno::EADDRNOTAVAIL as i32)
+                }
+            },
+            Err(failure) => failure,
+        };
+        tracing::debug!(%source, %failure, "source failed locally");
+        first_failure.get_or_insert(failure);
     }
     // The best source is the one to speak of.
     Err(first_failure.unwrap_or_else(|| failure(plan, ConnectFailureReason::SourceNotValid, 0)))
+}
+
+/// Waits until `source` is an address of the plan's provisioning domain no more.
+async fn lost(plan: &ConnectPlan, source: IpAddr, snapshots: &mut watch::Receiver<Snapshot>) {
+    while plan.has_source(&snapshots.borrow_and_update(), source) {
+        if snapshots.changed().await.is_err() {
+            // The service stops, and this with it.
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// A handshake under way.
@@ -177,6 +204,10 @@ mod tests {
             timeout_ms: 20_000,
             protocol: Protocol::Tcp,
         }
+    }
+
+    async fn connect(plan: &ConnectPlan, owner_uid: u32) -> Result<Connection, ConnectFailure> {
+        super::connect(plan, owner_uid, watch::channel(Snapshot::default()).1).await
     }
 
     fn own_uid() -> u32 {

@@ -3,7 +3,7 @@
 use crate::heard::Heard;
 use crate::rig::{DEADLINE, PVD, Rig, SUBSCRIBER};
 use crate::rig::{address, address_gone, options, path, with_service};
-use crate::support::{ifindex, neighbour, universe};
+use crate::support::{ifindex, ip, neighbour, open_descriptors, universe, wait_for};
 use mif_core::event::{Event, Link, LinkKind, LinkState};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -114,6 +114,56 @@ fn a_connected_socket_ends_with_its_provisioning_domain() {
             assert_eq!(take(&mut rig, &subscriber, 5).await.unwrap_err(), NO_SUCH_ID);
         });
     });
+}
+
+#[test]
+fn a_connection_under_way_does_not_outlive_its_source() {
+    universe("connections::a_connection_under_way_does_not_outlive_its_source", || {
+        with_neighbour(|mut rig, subscriber, pvd| async move {
+            let link = ifindex("eth0");
+            ip("address add 192.0.2.3/24 dev eth0");
+            rig.happen([address(link, 3)]).await;
+            // Somebody who never answers: SYNs go nowhere, as they do behind many firewalls.
+            ip("neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0");
+            let before = open_descriptors();
+            let body = (5_u32, path(&pvd), "192.0.2.3", "192.0.2.77", PORT, options::<u32>(&[]));
+            rig.call(&subscriber, SUBSCRIBER, "ConnectToAddressFromAddress", &body).await.unwrap();
+            wait_for("the attempt", || syn_sent().contains(&"192.0.2.3".to_owned()));
+            // Another address goes: that is of no account.
+            ip("address add 192.0.2.4/24 dev eth0");
+            rig.happen([address(link, 4)]).await;
+            rig.happen([address_gone(link, 4)]).await;
+            rig.happen([address_gone(link, 3)]).await;
+            let heard = words(&rig.until(|heard| heard.words().starts_with("NotConnected")).await);
+            let last = heard.last().unwrap();
+            assert!(last.starts_with("NotConnected 5 org.ietf.Mif1.Error.SourceNotValid "), "{heard:?}");
+            assert_eq!(open_descriptors(), before, "its socket is closed");
+
+            // When the service chose it, the next one is tried.
+            rig.happen([address(link, 3)]).await;
+            let body = (6_u32, path(&pvd), "192.0.2.77", PORT, options::<u32>(&[]));
+            rig.call(&subscriber, SUBSCRIBER, "ConnectToAddress", &body).await.unwrap();
+            wait_for("the first attempt", || syn_sent() == ["192.0.2.1"]);
+            rig.happen([address_gone(link, 1)]).await;
+            wait_for("the second attempt", || syn_sent() == ["192.0.2.3"]);
+            rig.call(&subscriber, SUBSCRIBER, "CancelConnection", &6_u32).await.unwrap();
+            wait_for("its end", || syn_sent().is_empty());
+            assert_eq!(open_descriptors(), before);
+        });
+    });
+}
+
+/// The sources of connections that are under way.
+fn syn_sent() -> Vec<String> {
+    const SYN_SENT: &str = "02";
+    let table = std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+    let under_way = |line: &&str| line.split_whitespace().nth(3) == Some(SYN_SENT);
+    let source = |line: &str| {
+        let hexadecimal = line.split_whitespace().nth(1)?.split(':').next()?;
+        let address = u32::from_str_radix(hexadecimal, 16).ok()?;
+        Some(std::net::Ipv4Addr::from(address.to_ne_bytes()).to_string())
+    };
+    table.lines().skip(1).filter(under_way).filter_map(source).collect()
 }
 
 #[test]
