@@ -71,12 +71,20 @@ pub struct Question {
     pub tcp: bool,
 }
 
+impl Question {
+    /// The question in a packet.
+    pub(crate) fn read(packet: &[u8], from: IpAddr, tcp: bool) -> Option<Self> {
+        read_name(packet).map(|(name, _)| Self { from, name, tcp })
+    }
+}
+
 /// A DNS server on one address of a node. Names it was told nothing about do not exist (NXDOMAIN).
 #[derive(Debug)]
-pub struct DnsServer(Arc<Shared>);
+pub struct DnsServer(Arc<Zone>);
 
+/// What a server knows, and what it was asked.
 #[derive(Debug)]
-struct Shared {
+pub struct Zone {
     zone: BTreeMap<String, Reply>,
     suffixes: Vec<(String, Reply)>,
     questions: Mutex<Vec<Question>>,
@@ -90,15 +98,7 @@ impl DnsServer {
     /// # Panics
     /// When the node does not have the address.
     pub fn on<'a>(node: &Node, address: IpAddr, zone: impl IntoIterator<Item = (&'a str, Reply)>) -> Self {
-        let names = zone.into_iter().map(|(name, reply)| (name.to_owned(), reply));
-        let (suffixes, zone): (Vec<_>, Vec<_>) = names.partition(|(name, _)| name.starts_with('*'));
-        let shared = Arc::new(Shared {
-            zone: zone.into_iter().collect(),
-            suffixes: suffixes.into_iter().map(|(name, reply)| (name[1..].to_owned(), reply)).collect(),
-            questions: Mutex::default(),
-            released: Mutex::default(),
-            release: Condvar::new(),
-        });
+        let shared = Arc::new(Zone::new(zone));
         let (udp, tcp) = node.within(|| {
             let at = SocketAddr::new(address, PORT);
             (UdpSocket::bind(at).expect("a UDP port"), TcpListener::bind(at).expect("a TCP port"))
@@ -128,12 +128,11 @@ impl DnsServer {
 
     /// Sends what was held back, and holds nothing back from now on.
     pub fn release(&self) {
-        *lock(&self.0.released) = true;
-        self.0.release.notify_all();
+        self.0.release();
     }
 }
 
-fn serve_udp(socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
+fn serve_udp(socket: &Arc<UdpSocket>, shared: &Arc<Zone>) {
     let mut buffer = [0; 1500];
     while let Ok((length, from)) = socket.recv_from(&mut buffer) {
         let (packet, socket, shared) = (buffer[..length].to_vec(), Arc::clone(socket), Arc::clone(shared));
@@ -146,7 +145,7 @@ fn serve_udp(socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
     }
 }
 
-fn serve_tcp(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve_tcp(mut stream: TcpStream, shared: &Zone) -> io::Result<()> {
     let from = stream.peer_addr()?.ip();
     loop {
         let mut length = [0; 2];
@@ -160,15 +159,34 @@ fn serve_tcp(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-impl Shared {
+impl Zone {
+    /// As [`DnsServer::on`] takes it.
+    pub(crate) fn new<'a>(zone: impl IntoIterator<Item = (&'a str, Reply)>) -> Self {
+        let names = zone.into_iter().map(|(name, reply)| (name.to_owned(), reply));
+        let (suffixes, zone): (Vec<_>, Vec<_>) = names.partition(|(name, _)| name.starts_with('*'));
+        Self {
+            zone: zone.into_iter().collect(),
+            suffixes: suffixes.into_iter().map(|(name, reply)| (name[1..].to_owned(), reply)).collect(),
+            questions: Mutex::default(),
+            released: Mutex::default(),
+            release: Condvar::new(),
+        }
+    }
+
+    /// [`DnsServer::release`].
+    pub(crate) fn release(&self) {
+        *lock(&self.released) = true;
+        self.release.notify_all();
+    }
+
     fn reply_for(&self, name: &str) -> Option<&Reply> {
         let below =
             || self.suffixes.iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, reply)| reply);
         self.zone.get(name).or_else(below)
     }
 
-    /// The answer to a packet, when there is to be one.
-    fn answer(&self, packet: &[u8], from: IpAddr, tcp: bool) -> Option<Vec<u8>> {
+    /// The answer to a packet, when there is to be one. Waits as long as it is held back.
+    pub(crate) fn answer(&self, packet: &[u8], from: IpAddr, tcp: bool) -> Option<Vec<u8>> {
         let (name, end) = read_name(packet)?;
         let kind = u16::from_be_bytes(packet.get(end..end + 2)?.try_into().ok()?);
         lock(&self.questions).push(Question { from, name: name.clone(), tcp });

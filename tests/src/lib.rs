@@ -30,6 +30,7 @@ pub mod cable;
 pub mod daemons;
 pub mod dns;
 pub mod echo;
+pub mod encrypted_dns;
 mod filesystem;
 pub mod node;
 pub mod peers;

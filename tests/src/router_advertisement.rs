@@ -179,6 +179,41 @@ impl RouterAdvertisement {
         self
     }
 
+    /// The prefix of a NAT64 (RFC 8781), 96 bits long; the lifetime in seconds, a multiple of eight.
+    #[must_use]
+    pub fn pref64(mut self, prefix: &str, lifetime: u16) -> Self {
+        self.0.extend([38, 2]);
+        self.0.extend((lifetime & !7).to_be_bytes());
+        self.0.extend(&prefix.parse::<Ipv6Addr>().expect("a prefix").octets()[..12]);
+        self
+    }
+
+    /// A resolver of encrypted DNS (RFC 9463, 6.1) that speaks these protocols (ALPN identifiers).
+    #[must_use]
+    pub fn encrypted_dns(mut self, name: &str, addresses: &[&str], alpn: &[&str], path: &str) -> Self {
+        let counted = |bytes: &[u8]| {
+            let length = u16::try_from(bytes.len()).expect("an option of at most 2,040 octets");
+            [&length.to_be_bytes()[..], bytes].concat()
+        };
+        let label = |label: &str| {
+            let length = u8::try_from(label.len()).expect("a label");
+            [&[length][..], label.as_bytes()].concat()
+        };
+        let parameter = |key: u8, value: &[u8]| [vec![0, key], counted(value)].concat();
+        let name = [name.split('.').flat_map(label).collect(), vec![0]].concat();
+        let octets = |address: &&str| address.parse::<Ipv6Addr>().expect("an address").octets();
+        let addresses: Vec<u8> = addresses.iter().flat_map(octets).collect();
+        let alpn: Vec<u8> = alpn.iter().flat_map(|protocol| label(protocol)).collect();
+        let parameters = [parameter(1, &alpn), parameter(7, path.as_bytes())].concat();
+        let mut option = vec![144, 0, 0, 1];
+        option.extend(3600_u32.to_be_bytes());
+        option.extend([counted(&name), counted(&addresses), counted(&parameters)].concat());
+        option.resize(option.len().next_multiple_of(8), 0);
+        option[1] = u8::try_from(option.len() / 8).expect("an option of at most 2,040 octets");
+        self.0.extend(option);
+        self
+    }
+
     /// A PvD option (RFC 8801, 3.1) with the options of another message inside; `flags` are its first two octets:
     /// H 0x8000, L 0x4000, R 0x2000 (then the header of that message is inside, too), delay 0x000f.
     #[must_use]

@@ -25,6 +25,7 @@ pub mod hosts;
 pub mod lease;
 mod lease_text;
 pub mod limits;
+pub mod nat64;
 pub mod networkd;
 pub mod outbox;
 pub mod plan;

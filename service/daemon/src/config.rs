@@ -7,7 +7,18 @@
 //! [interfaces]
 //! # How long provisioning domains stay when an interface loses its carrier, in milliseconds.
 //! grace-ms = 2000
+//!
+//! [dns]
+//! # Whether DNS is encrypted: "announced" uses the resolvers that the network announces for that (RFC 9463), and no
+//! # other where it announces any; "opportunistic" tries with all servers, and does without where that fails; "off".
+//! encryption = "announced"
+//! # Certificates to be trusted besides those of the machine (a PEM file).
+//! # certificates = "/etc/mif/dns-ca.pem"
 //! ```
+
+mod dns;
+
+pub use dns::Dns;
 
 use serde::Deserialize;
 use std::fmt;
@@ -21,13 +32,15 @@ use toml::de::{DeTable, DeValue};
 pub const DEFAULT_PATH: &str = "/etc/mif/mifd.toml";
 
 /// What the file says. Everything has a default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// How much goes to the log.
     pub log: LogLevel,
     /// `[interfaces]`.
     pub interfaces: Interfaces,
+    /// `[dns]`.
+    pub dns: Dns,
 }
 
 /// How much goes to the log.
@@ -145,9 +158,12 @@ struct Key {
 
 const TABLE: &str = "a table, written as a line in brackets";
 
-const KEYS: [Key; 3] = [
+const KEYS: [Key; 6] = [
     Key { table: "", name: "log", takes: "one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"" },
     Key { table: "", name: "interfaces", takes: TABLE },
+    Key { table: "", name: "dns", takes: TABLE },
+    Key { table: "dns", name: "encryption", takes: "one of \"off\", \"announced\", \"opportunistic\"" },
+    Key { table: "dns", name: "certificates", takes: "the path of a PEM file, from / on" },
     Key { table: "interfaces", name: "grace-ms", takes: "whole milliseconds from 0 to 60000" },
 ];
 
@@ -342,7 +358,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             message("log = \"info\"\nlogg = \"info\"\n"),
-            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces; did you mean \"log\"?"
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns; did you mean \"log\"?"
         );
         assert_eq!(
             message("[interfaces]\n  grace_ms = 5\n"),
@@ -354,11 +370,11 @@ mod tests {
         );
         assert_eq!(
             message("[connections]\ntimeout = 5\n"),
-            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces"
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns"
         );
         assert_eq!(
             message("grace-ms = 5\n"),
-            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces"
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns"
         );
     }
 

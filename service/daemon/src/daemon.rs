@@ -6,6 +6,7 @@ use crate::clock;
 use crate::recorder::Recorder;
 use crate::socket::{self, caller::NamespaceCookie};
 use crate::source::{self, Observation, Solicitor, SourceError};
+use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use std::io;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Options {
     pub bus: BusChoice,
     /// How long an interface without carrier keeps its provisioning domains.
     pub grace: Duration,
+    /// How names are translated.
+    pub translation: translate::Settings,
     /// Where to record what the sources see.
     pub record: Option<PathBuf>,
 }
@@ -97,7 +100,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
     let peers = peers(&options.bus, &connection).await?;
-    let constants = constants(&peers)?;
+    let constants = constants(&peers, options.translation)?;
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
     let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
     bus.publish_inventory(first);
@@ -252,15 +255,15 @@ async fn peers(choice: &BusChoice, connection: &Connection) -> Result<Peers, Dae
     Ok(Peers::Bus(authority))
 }
 
-fn constants(peers: &Peers) -> Result<Constants, DaemonError> {
+fn constants(peers: &Peers, translation: translate::Settings) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: features(peers), namespace })
+    Ok(Constants { features: features(peers), namespace, translation })
 }
 
 /// What this instance can do, by the words of the contract.
 fn features(peers: &Peers) -> Vec<&'static str> {
-    let mut features = vec!["connect", "explicit-pvd"];
+    let mut features = vec!["connect", "explicit-pvd", "dot", "doh", "doq"];
     let found = [
         ("bind-socket", NamespaceCookie::own().is_ok()),
         ("mptcp", socket::has_mptcp()),

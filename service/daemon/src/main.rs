@@ -53,7 +53,12 @@ fn main() -> ExitCode {
         (None, true) => BusChoice::Session,
         (None, false) => BusChoice::System,
     };
-    let options = Options { bus, grace: config.interfaces.grace(), record: arguments.record };
+    let options = Options {
+        bus,
+        grace: config.interfaces.grace(),
+        translation: config.dns.settings(),
+        record: arguments.record,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {

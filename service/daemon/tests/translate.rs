@@ -7,11 +7,11 @@ mod support;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use mif_core::plan::{
-    Answer, AnswerSource, DnsPlan, DnsServer, Families, Lookup, Refusal, TranslatePlan, Translation,
-    TranslationEnd, TranslationFailure, Transport, UntranslatableName,
+    Answer, AnswerSource, DnsPlan, DnsProtocol, DnsServer, Families, Lookup, Refusal, TranslatePlan,
+    Translation, TranslationEnd, TranslationFailure, Transport, UntranslatableName,
 };
 use mif_core::pvd::Serial;
-use mifd::translate::Translator;
+use mifd::translate::{Settings, Translator};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use support::dns::{Log, Reply, address, alias, name, serve};
@@ -25,7 +25,7 @@ fn plan(link: &str, servers: &[&str], names: &[&str]) -> TranslatePlan {
         let scope = if server.starts_with("fe80:") { format!("%{ifindex}") } else { String::new() };
         let address =
             if server.contains(':') { format!("[{server}{scope}]:53") } else { format!("{server}:53") };
-        DnsServer { address: address.parse().unwrap(), source: source.map(ip) }
+        DnsServer { address: address.parse().unwrap(), source: source.map(ip), protocol: DnsProtocol::Plain }
     };
     TranslatePlan {
         pvd: Serial(u64::from(ifindex)),
@@ -38,6 +38,7 @@ fn plan(link: &str, servers: &[&str], names: &[&str]) -> TranslatePlan {
             dns: Ok(DnsPlan {
                 servers: servers.iter().map(server).collect(),
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
+                nat64: None,
             }),
         }),
     }
@@ -53,7 +54,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn translator() -> Translator {
-    Translator::new("/nonexistent/hosts")
+    Translator::new(Settings { hosts: "/nonexistent/hosts".into(), ..Settings::default() })
 }
 
 struct Outcome {
@@ -513,7 +514,7 @@ fn the_host_table_goes_first() {
         let log = one_link();
         let path = std::env::temp_dir().join(format!("mifd-hosts-first-{}", std::process::id()));
         std::fs::write(&path, "192.0.2.77 www.example printer\n").unwrap();
-        let translator = Translator::new(&path);
+        let translator = Translator::new(Settings { hosts: path.clone(), ..Settings::default() });
         let with_hosts = |families, name: &str, dns: bool| {
             let plan = asking_for(families, plan("e1", &[SERVER], &[name]));
             let Translation::Lookup(lookup) = plan.translation else { panic!("a literal") };

@@ -7,6 +7,7 @@
 
 mod bind;
 mod connect;
+mod dns_servers;
 mod name;
 mod outcome;
 mod refusal;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use bind::{BindPlan, BindRequest, CallerSocket, SocketKind, SocketRules, bind};
 pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect};
+pub use dns_servers::{DnsProtocol, DnsServer, Encryption};
 pub use outcome::{
     Answer, AnswerSource, BindFailure, ConnectFailure, ConnectFailureReason, TranslationEnd,
     TranslationFailure, Transport,
@@ -26,7 +28,7 @@ pub use refusal::{
     UntranslatableName,
 };
 pub use translate::{
-    DnsPlan, DnsServer, Families, Lookup, System, TranslatePlan, TranslateRequest, Translation, translate,
+    DnsPlan, Families, Lookup, Nat64, System, TranslatePlan, TranslateRequest, Translation, translate,
 };
 
 use crate::pvd::{Pvd, PvdAddress, Serial};

@@ -86,6 +86,11 @@ fn to_ascii(text: &str) -> Result<String, BadName> {
     ascii.map(std::borrow::Cow::into_owned).map_err(|_| BadName::NotInternationalized)
 }
 
+/// Whether `name`, which has no final dot, is a host name as DNS writes it.
+pub(super) fn is_host_name(name: &str) -> bool {
+    check(name).is_ok()
+}
+
 /// `name` has no final dot.
 fn check(name: &str) -> Result<(), BadName> {
     for label in name.split('.') {

@@ -18,7 +18,8 @@ pub struct Answer {
     pub server: Option<IpAddr>,
     /// How the server was asked.
     pub transport: Option<Transport>,
-    /// Nobody on the way could read or change it.
+    /// Nobody on the way could read or change it: it came over an encrypted connection from a server that has proved
+    /// its name.
     pub encrypted: bool,
     /// Made from an IPv4 address for a NAT64 (RFC 6147).
     pub synthesized: bool,
@@ -77,6 +78,12 @@ pub enum Transport {
     Udp,
     /// Plain TCP.
     Tcp,
+    /// DNS over TLS (RFC 7858).
+    Dot,
+    /// DNS over HTTPS (RFC 8484).
+    Doh,
+    /// DNS over QUIC (RFC 9250).
+    Doq,
 }
 
 impl Transport {
@@ -85,6 +92,9 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
+            Self::Doq => "doq",
         }
     }
 }
@@ -111,6 +121,9 @@ pub enum TranslationFailure {
     NoAddress(String),
     /// Every server failed or refused; the last response code, if one answered at all.
     ServerFailure(String, Option<u16>),
+    /// The network announces encrypted DNS, and none of its resolvers can be reached or has proved its name; others
+    /// must not be asked.
+    NoEncryptedServer(String),
     /// No server answered in time.
     TimedOut(String),
 }
@@ -119,7 +132,7 @@ impl TranslationFailure {
     /// The response code of DNS, if a server gave one (RFC 6895 2.3).
     pub const fn rcode(&self) -> Option<u16> {
         match self {
-            Self::Refused(_) | Self::TimedOut(_) => None,
+            Self::Refused(_) | Self::NoEncryptedServer(_) | Self::TimedOut(_) => None,
             Self::NameNotFound(_) => Some(3),
             Self::NoAddress(_) => Some(0),
             Self::ServerFailure(_, rcode) => *rcode,
@@ -139,6 +152,12 @@ impl fmt::Display for TranslationFailure {
                 write!(out, "no DNS server could answer for {name}: the response code was {}", Rcode(*rcode))
             }
             Self::ServerFailure(name, None) => write!(out, "no DNS server could be asked for {name}"),
+            Self::NoEncryptedServer(name) => write!(
+                out,
+                "{name} could not be asked for: the network announces encrypted DNS, but none of its servers \
+                 could be reached or prove its name (the log says why), and asking in the clear instead is \
+                 only for the setting encryption = \"opportunistic\" of [dns]"
+            ),
             Self::TimedOut(name) => write!(out, "no DNS server answered for {name} in time"),
         }
     }

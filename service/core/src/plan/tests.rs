@@ -10,6 +10,13 @@ use crate::pvd::{AddressState, Family, Interface, PvdAddress, PvdKey};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod dns;
+
+/// As the service does it when its configuration does not say otherwise.
+fn translate(snapshot: &Snapshot, pvd: Serial, request: &TranslateRequest) -> Result<TranslatePlan, Refusal> {
+    super::translate(snapshot, pvd, request, Encryption::default())
+}
+
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -365,6 +372,7 @@ fn servers_are_those_that_the_domain_can_reach() {
     let reach = |address: &str, source: Option<&str>| DnsServer {
         address: address.parse().unwrap(),
         source: source.map(ip),
+        protocol: DnsProtocol::Plain,
     };
     assert_eq!(servers(&v4).unwrap(), [reach("192.0.2.1:53", Some("192.0.2.10"))]);
     assert_eq!(

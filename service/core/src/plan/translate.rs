@@ -1,14 +1,13 @@
 //! Translate Name (the draft, 3.5.16).
 
-use super::connect::scoped;
+use super::dns_servers::{DnsServer, Encryption, servers};
 use super::name::{Host, HostName};
-use super::{Invalid, NotSupported, Refusal, Unreachable, UntranslatableName, check_timeout, find, sources};
-use crate::address_selection::is_link_local;
-use crate::configuration::{AddressFamily, Configuration};
+use super::{Invalid, NotSupported, Refusal, Unreachable, UntranslatableName, check_timeout, find};
+use crate::configuration::{AddressFamily, Configuration, Prefix};
 use crate::event::Ifindex;
-use crate::pvd::{Pvd, Serial};
+use crate::pvd::{Family, Pvd, Serial};
 use crate::snapshot::Snapshot;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// What a caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,16 +145,17 @@ pub struct DnsPlan {
     pub servers: Vec<DnsServer>,
     /// The absolute names to ask for until one exists, no final dot; never empty.
     pub names: Vec<String>,
+    /// Whether and how to make IPv6 addresses of IPv4 ones.
+    pub nat64: Option<Nat64>,
 }
 
-/// A server and how to reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DnsServer {
-    /// Where it is; a link-local address carries the interface as its scope.
-    pub address: SocketAddr,
-    /// The source to ask from. `None` for a link-local server: the kernel takes the link's own link-local address,
-    /// which belongs to no provisioning domain.
-    pub source: Option<IpAddr>,
+/// How IPv6 addresses are made for names that have none, where IPv4 is reached through a NAT64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nat64 {
+    /// With these prefixes, which the network announces (RFC 8781).
+    Announced(Vec<Prefix>),
+    /// With those that DNS gives away, if there are any (RFC 7050).
+    AskDns,
 }
 
 /// How to translate as `request` says inside `pvd`.
@@ -166,6 +166,7 @@ pub fn translate(
     snapshot: &Snapshot,
     pvd: Serial,
     request: &TranslateRequest,
+    encryption: Encryption,
 ) -> Result<TranslatePlan, Refusal> {
     let pvd = find(snapshot, pvd)?;
     let invalid_name = |why| Refusal::InvalidArgs(Invalid::Name(request.name.clone(), why));
@@ -177,7 +178,7 @@ pub fn translate(
             Translation::Literal(address)
         }
         Host::Literal(address) => return Err(Refusal::NoAddress(address)),
-        Host::Name(name) => Translation::Lookup(look_up(pvd, name, request.families, systems)?),
+        Host::Name(name) => Translation::Lookup(look_up(pvd, name, request.families, systems, encryption)?),
     };
     Ok(TranslatePlan { pvd: pvd.serial, ifindex: pvd.ifindex, timeout_ms: request.timeout_ms, translation })
 }
@@ -202,9 +203,15 @@ impl Systems {
     }
 }
 
-fn look_up(pvd: &Pvd, name: HostName, families: Families, systems: Systems) -> Result<Lookup, Refusal> {
+fn look_up(
+    pvd: &Pvd,
+    name: HostName,
+    families: Families,
+    systems: Systems,
+    encryption: Encryption,
+) -> Result<Lookup, Refusal> {
     let dns = if systems.dns {
-        ask_dns(pvd, &name)
+        ask_dns(pvd, &name, families, encryption)
     } else {
         Err(Refusal::NameNotFound(UntranslatableName::NotInHosts(name.ascii.clone())))
     };
@@ -214,16 +221,21 @@ fn look_up(pvd: &Pvd, name: HostName, families: Families, systems: Systems) -> R
     }
 }
 
-fn ask_dns(pvd: &Pvd, name: &HostName) -> Result<DnsPlan, Refusal> {
+fn ask_dns(
+    pvd: &Pvd,
+    name: &HostName,
+    families: Families,
+    encryption: Encryption,
+) -> Result<DnsPlan, Refusal> {
     let names = candidates(pvd, name).map_err(Refusal::NameNotFound)?;
-    let servers = servers(pvd);
+    let servers = servers(pvd, encryption);
     if servers.is_empty() {
         return Err(Refusal::NoNameServers(pvd.id.clone()));
     }
     if !pvd.link_up {
         return Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())));
     }
-    Ok(DnsPlan { servers, names })
+    Ok(DnsPlan { servers, names, nat64: nat64(pvd, families) })
 }
 
 /// The absolute names to ask for. A single label leaves the host only inside a search domain, and search domains
@@ -258,22 +270,11 @@ fn search_domains(configuration: &Configuration) -> impl Iterator<Item = &str> {
     list.chain(only).map(String::as_str)
 }
 
-/// The servers that can be reached from inside `pvd`, in its order.
-fn servers(pvd: &Pvd) -> Vec<DnsServer> {
-    const DNS_PORT: u16 = 53;
-    let reach = |address: IpAddr| DnsServer {
-        address: scoped(address, DNS_PORT, pvd.ifindex),
-        source: sources(pvd, address).first().copied(),
-    };
-    let server = |address: &IpAddr| match *address {
-        IpAddr::V6(v6) if is_link_local(v6) => {
-            let server = DnsServer { source: None, ..reach(*address) };
-            pvd.family.includes(AddressFamily::Ipv6).then_some(server)
-        }
-        // A network has no business with this host's own servers, and no server is behind the others.
-        address if address.is_loopback() || address.is_unspecified() || address.is_multicast() => None,
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => None,
-        address => Some(reach(address)).filter(|server| server.source.is_some()),
-    };
-    pvd.used.dns_servers.iter().filter_map(server).collect()
+/// RFC 6147 for provisioning domains of IPv6 only.
+fn nat64(pvd: &Pvd, families: Families) -> Option<Nat64> {
+    if pvd.family != Family::Ipv6 || !families.includes(AddressFamily::Ipv6) {
+        return None;
+    }
+    let announced = &pvd.used.pref64;
+    Some(if announced.is_empty() { Nat64::AskDns } else { Nat64::Announced(announced.clone()) })
 }

@@ -146,7 +146,9 @@ impl From<TranslationFailure> for BusError {
             TranslationFailure::Refused(refusal) => return refusal.into(),
             TranslationFailure::NameNotFound(_) => Name::NameNotFound,
             TranslationFailure::NoAddress(_) => Name::NoAddress,
-            TranslationFailure::ServerFailure(..) => Name::ServerFailure,
+            TranslationFailure::ServerFailure(..) | TranslationFailure::NoEncryptedServer(_) => {
+                Name::ServerFailure
+            }
             TranslationFailure::TimedOut(_) => Name::TimedOut,
         };
         Self { rcode, ..Self::new(name, message) }

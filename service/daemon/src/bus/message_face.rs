@@ -271,7 +271,7 @@ impl Bus {
             call.arguments("uosa{sv}")?;
         let request = requests::translate_request(name, given)?;
         let serial = self.may_start(key, WorkKind::Translation, Wanted { id, pvd: pvd.as_str() })?;
-        let plan = plan::translate(&self.snapshot, serial, &request);
+        let plan = plan::translate(&self.snapshot, serial, &request, self.translator.encryption());
         let plan = at_once(plan)?;
         let Some(origin) = self.origin(key, call) else { return Ok(None) };
         let begun = match plan {

@@ -171,6 +171,7 @@ impl Bus {
         let messages = MessageStream::from(&connection);
         let (progress, progress_out) = mpsc::channel(PROGRESS_QUEUE);
         let (introductions, introductions_out) = mpsc::channel(INTRODUCTION_QUEUE);
+        let translator = Arc::new(Translator::new(constants.translation.clone()));
         let bus = Self {
             connection,
             peers,
@@ -188,7 +189,7 @@ impl Bus {
             works: Works::default(),
             usage: Usage::default(),
             workload: Workload::default(),
-            translator: Arc::new(Translator::default()),
+            translator,
             managed_objects: None,
             ready: VecDeque::new(),
             direct: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::convert::{self, Fields};
 use super::path;
+use crate::translate;
 use mif_core::broadcast::{Object, ObjectId, Properties};
 use mif_core::plan::NAME_LENGTH;
 use mif_core::pvd::{Interface, Pvd};
@@ -32,6 +33,8 @@ pub struct Constants {
     pub features: Vec<&'static str>,
     /// The inode of its network namespace.
     pub namespace: u64,
+    /// How names are translated.
+    pub translation: translate::Settings,
 }
 
 /// The name of the interface that an object has besides the standard ones.

@@ -89,7 +89,7 @@ impl Bus {
     /// TranslateName on the state face: the reply comes when the whole answer is there.
     pub(super) fn translate_for_call(&mut self, call: Call, pvd: Serial, request: &TranslateRequest) {
         let Some((call, credentials)) = self.introduced(call) else { return };
-        let plan = match plan::translate(&self.snapshot, pvd, request) {
+        let plan = match plan::translate(&self.snapshot, pvd, request, self.translator.encryption()) {
             Ok(plan) => plan,
             Err(refusal) => return self.answer(&call, Err(refusal.into())),
         };

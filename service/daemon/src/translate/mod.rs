@@ -1,24 +1,31 @@
 //! Translate Name: carries a [`TranslatePlan`] out, answer by answer.
 
+mod conversation;
+mod conversations;
 mod delivery;
 mod dns;
 mod hosts;
+mod plain;
 mod provenance;
 mod resolvers;
 mod runtime;
 mod servers;
+mod synthesis;
+mod trust;
 
 use crate::request::UNTIL_LINK_GONE;
 use crate::socket::{self, Scope};
 use delivery::Delivery;
 use hosts::Hosts;
 use mif_core::plan::{
-    Answer, AnswerSource, DnsPlan, Lookup, TranslatePlan, Translation, TranslationEnd, TranslationFailure,
+    Answer, AnswerSource, DnsPlan, Encryption, Lookup, TranslatePlan, Translation, TranslationEnd,
+    TranslationFailure,
 };
 use mif_core::pvd::Serial;
 use resolvers::Resolvers;
 use std::path::PathBuf;
 use std::time::Duration;
+use trust::Trust;
 
 /// Translates names inside provisioning domains, and keeps what is worth keeping between translations: one cache of
 /// DNS a provisioning domain, and the host table.
@@ -26,18 +33,36 @@ use std::time::Duration;
 pub struct Translator {
     hosts: Hosts,
     resolvers: Resolvers,
+    encryption: Encryption,
 }
 
-impl Default for Translator {
+/// What an administrator decides about translations.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host table.
+    pub hosts: PathBuf,
+    /// Certificates that servers of encrypted DNS may have besides the machine's trusted ones (PEM).
+    pub certificates: Option<PathBuf>,
+    /// How much encryption of DNS is asked for.
+    pub encryption: Encryption,
+}
+
+impl Default for Settings {
     fn default() -> Self {
-        Self::new("/etc/hosts")
+        Self { hosts: PathBuf::from("/etc/hosts"), certificates: None, encryption: Encryption::default() }
     }
 }
 
 impl Translator {
-    /// A translator whose host table is the file `hosts`.
-    pub fn new(hosts: impl Into<PathBuf>) -> Self {
-        Self { hosts: Hosts::new(hosts.into()), resolvers: Resolvers::default() }
+    /// A translator for a machine with these settings.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { hosts, certificates, encryption } = settings;
+        Self { hosts: Hosts::new(hosts), resolvers: Resolvers::new(Trust::new(certificates)), encryption }
+    }
+
+    /// How much encryption of DNS plans are to ask for.
+    pub const fn encryption(&self) -> Encryption {
+        self.encryption
     }
 
     /// Carries `plan` out. Each address goes to `sink` the moment it is known (A and AAAA are asked for side by
@@ -107,11 +132,19 @@ impl Translator {
         };
         let resolver = self.resolvers.of(plan, dns).map_err(unavailable)?;
         let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
-        let names = dns::Names { asked: &lookup.name, candidates: &dns.names, families: lookup.families };
+        let names = dns::Names {
+            asked: &lookup.name,
+            candidates: &dns.names,
+            families: lookup.families,
+            nat64: dns.nat64.as_ref(),
+        };
         match tokio::time::timeout(timeout, dns::ask(&resolver, &names, &mut delivery)).await {
             Ok(Err(failure @ TranslationFailure::ServerFailure(_, None))) if is_cut_off(plan, dns) => {
                 tokio::time::sleep(UNTIL_LINK_GONE).await;
                 Err(failure)
+            }
+            Ok(Err(TranslationFailure::ServerFailure(name, None))) if is_encrypted_only(dns) => {
+                Err(TranslationFailure::NoEncryptedServer(name))
             }
             Ok(end) => end,
             Err(_) if delivery.is_empty() => Err(TranslationFailure::TimedOut(lookup.name.clone())),
@@ -119,6 +152,11 @@ impl Translator {
             Err(_) => Ok(delivery.end()),
         }
     }
+}
+
+/// Whether only servers may be asked that prove their names.
+fn is_encrypted_only(dns: &DnsPlan) -> bool {
+    dns.servers.iter().all(|server| server.protocol.is_verified())
 }
 
 /// Whether no packet can leave for any server now: the interface, or what it needs to send, is going.

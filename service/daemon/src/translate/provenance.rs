@@ -18,15 +18,26 @@ const NOTE: RecordType = RecordType::Unknown(0xff4d);
 pub(super) struct Provenance {
     pub(super) server: IpAddr,
     pub(super) transport: Transport,
+    /// [`mif_core::plan::Answer::encrypted`].
+    pub(super) encrypted: bool,
 }
 
 impl Provenance {
+    /// Anybody on the way could read and change it.
+    pub(super) const fn in_the_clear(server: IpAddr, transport: Transport) -> Self {
+        Self { server, transport, encrypted: false }
+    }
+
     /// Notes on `message` that it came from here.
     pub(super) fn note_on(self, message: &mut Message) {
-        let mut bytes = vec![match self.transport {
+        let transport = match self.transport {
             Transport::Udp => b'u',
             Transport::Tcp => b't',
-        }];
+            Transport::Dot => b'd',
+            Transport::Doh => b'h',
+            Transport::Doq => b'q',
+        };
+        let mut bytes = vec![transport, u8::from(self.encrypted)];
         match self.server {
             IpAddr::V4(v4) => bytes.extend(v4.octets()),
             IpAddr::V6(v6) => bytes.extend(v6.octets()),
@@ -48,15 +59,18 @@ impl Provenance {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (kind, address) = bytes.split_first()?;
-        let transport = match kind {
+        let ([transport, encrypted], address) = bytes.split_first_chunk::<2>()?;
+        let transport = match transport {
             b'u' => Transport::Udp,
             b't' => Transport::Tcp,
+            b'd' => Transport::Dot,
+            b'h' => Transport::Doh,
+            b'q' => Transport::Doq,
             _ => return None,
         };
         let v4 = <[u8; 4]>::try_from(address).map(IpAddr::from);
         let server = v4.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok()?;
-        Some(Self { server, transport })
+        Some(Self { server, transport, encrypted: *encrypted != 0 })
     }
 }
 
@@ -68,9 +82,19 @@ mod tests {
 
     #[test]
     fn a_note_replaces_what_the_server_put_there() {
-        for (server, transport) in [("192.0.2.1", Transport::Udp), ("2001:db8::1", Transport::Tcp)] {
-            let provenance = Provenance { server: server.parse().unwrap(), transport };
-            let forged = Provenance { server: "203.0.113.9".parse().unwrap(), transport: Transport::Udp };
+        for (server, transport, encrypted) in [
+            ("192.0.2.1", Transport::Udp, false),
+            ("2001:db8::1", Transport::Tcp, false),
+            ("192.0.2.1", Transport::Dot, false),
+            ("2001:db8::1", Transport::Dot, true),
+            ("192.0.2.1", Transport::Doh, true),
+            ("2001:db8::1", Transport::Doq, true),
+        ] {
+            let provenance = Provenance { server: server.parse().unwrap(), transport, encrypted };
+            let forged = Provenance {
+                encrypted: true,
+                ..Provenance::in_the_clear([203, 0, 113, 9].into(), Transport::Doh)
+            };
             let mut message = Message::response(1, OpCode::Query);
             forged.note_on(&mut message);
             assert_eq!(Provenance::noted_in(&message.additionals), Some(forged));

@@ -1,6 +1,7 @@
 //! One resolver, and so one cache, for each provisioning domain that has been asked.
 
 use super::servers::Servers;
+use super::trust::Trust;
 use crate::socket::Scope;
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{
@@ -11,7 +12,7 @@ use mif_core::plan::{DnsPlan, TranslatePlan};
 use mif_core::pvd::Serial;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Answers that one cache holds.
@@ -22,8 +23,8 @@ const LONGEST_POSITIVE: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(60 * 60);
 
 /// The resolvers, by provisioning domain.
-#[derive(Default)]
 pub(super) struct Resolvers {
+    trust: Arc<Trust>,
     by_pvd: Mutex<BTreeMap<Serial, Entry>>,
 }
 
@@ -33,6 +34,10 @@ struct Entry {
 }
 
 impl Resolvers {
+    pub(super) fn new(trust: Trust) -> Self {
+        Self { trust: Arc::new(trust), by_pvd: Mutex::default() }
+    }
+
     /// The resolver for `plan`: the one of before, unless its servers have changed. Then what is cached may be wrong,
     /// and a new one begins with nothing.
     ///
@@ -44,7 +49,7 @@ impl Resolvers {
             entry.servers.ask_from(&dns.servers);
             return Ok(entry.resolver.clone());
         }
-        let servers = Servers::new(Scope::new(plan.ifindex, None), &dns.servers);
+        let servers = Servers::new(Scope::new(plan.ifindex, None), &dns.servers, Arc::clone(&self.trust));
         let resolver = build(servers.clone(), dns)?;
         by_pvd.insert(plan.pvd, Entry { servers, resolver: resolver.clone() });
         Ok(resolver)

@@ -3,10 +3,12 @@
 use crate::socket::{self, Scope};
 use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioHandle, TokioTime};
+use quinn::{AsyncUdpSocket, Runtime, TokioRuntime};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -22,6 +24,18 @@ pub(super) struct ScopedRuntime {
 impl ScopedRuntime {
     pub(super) fn new(scope: Scope) -> Self {
         Self { scope, handle: TokioHandle::default() }
+    }
+
+    /// A socket for QUIC with `server`.
+    ///
+    /// # Errors
+    /// As [`socket::datagram_to`].
+    pub(super) fn quic_socket(
+        &self,
+        server: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        TokioRuntime.wrap_udp_socket(socket::datagram_to(self.scope, server, source)?)
     }
 }
 

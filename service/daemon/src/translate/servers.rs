@@ -4,20 +4,20 @@
 //! its order fixed never gets past a first server that is silent. So the choice of server is made here: in the order
 //! of the provisioning domain, the next one a short time after one that is silent and at once after one that fails.
 
-use super::provenance::Provenance;
+use super::conversations::Conversations;
+use super::plain;
 use super::runtime::ScopedRuntime;
+use super::trust::Trust;
 use crate::socket::Scope;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Ready, ready};
 use futures_util::stream::{BoxStream, FuturesUnordered, once};
 use hickory_resolver::config::ConnectionConfig;
 use hickory_resolver::net::NetError;
-use hickory_resolver::net::tcp::TcpClientStream;
-use hickory_resolver::net::udp::UdpClientStream;
-use hickory_resolver::net::xfer::{DnsExchange, DnsHandle, DnsMultiplexer, DnsRequestSender, FirstAnswer};
+use hickory_resolver::net::xfer::DnsHandle;
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, ResponseCode};
 use hickory_resolver::{ConnectionProvider, PoolContext};
-use mif_core::plan::{DnsServer, Transport};
+use mif_core::plan::{DnsProtocol, DnsServer};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +25,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How long a silent server keeps the next one waiting.
-const HEAD_START: Duration = Duration::from_millis(300);
 /// How long a server that was silent or unreachable is asked last.
 const DISTRUST: Duration = Duration::from_secs(30);
 /// How long one server may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// When a question is sent again over UDP, and how often it is sent at most.
-const RETRANSMIT_MS: u64 = 1_000;
-const TRANSMISSIONS: u8 = 3;
-/// Questions on the wire at a time; the others wait. Each takes at most [`TRANSMISSIONS`] sockets a server.
-const QUESTIONS: usize = 64;
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Questions on the wire at a time; the others wait.
+pub(super) const QUESTIONS: usize = 64;
 
 /// The servers of one provisioning domain. Clones share everything.
 #[derive(Clone)]
@@ -46,25 +41,29 @@ pub(super) struct Servers {
 
 struct Shared {
     servers: Mutex<Arc<[DnsServer]>>,
-    /// Servers that were silent or unreachable, and until when that counts.
-    distrusted: Mutex<BTreeMap<SocketAddr, Instant>>,
+    /// Servers that were silent or unreachable.
+    distrusted: Mutex<BTreeMap<Key, Distrust>>,
     questions: Semaphore,
+    conversations: Conversations,
 }
 
 impl Servers {
-    pub(super) fn new(scope: Scope, servers: &[DnsServer]) -> Self {
+    pub(super) fn new(scope: Scope, servers: &[DnsServer], trust: Arc<Trust>) -> Self {
+        let runtime = ScopedRuntime::new(scope);
         let shared = Shared {
             servers: Mutex::new(servers.into()),
             distrusted: Mutex::default(),
             questions: Semaphore::new(QUESTIONS),
+            conversations: Conversations::new(runtime.clone(), trust),
         };
-        Self { runtime: ScopedRuntime::new(scope), shared: Arc::new(shared) }
+        Self { runtime, shared: Arc::new(shared) }
     }
 
     /// Whether `servers` are the same ones, wherever they are asked from.
     pub(super) fn are(&self, servers: &[DnsServer]) -> bool {
         let own = self.shared.servers();
-        own.len() == servers.len() && own.iter().zip(servers).all(|(a, b)| a.address == b.address)
+        own.len() == servers.len()
+            && own.iter().zip(servers).all(|(a, b)| a.address == b.address && a.protocol == b.protocol)
     }
 
     /// From now on the servers are asked from the sources that are in `servers`: addresses come and go, and the cache
@@ -80,22 +79,24 @@ impl Servers {
         let _permit = self.shared.questions.acquire().await.map_err(|_| NetError::NoConnections)?;
         let mut waiting = self.shared.in_order().into_iter();
         let mut asked: FuturesUnordered<BoxFuture<'_, Attempt>> = FuturesUnordered::new();
-        let mut silent: Vec<(SocketAddr, Instant)> = Vec::new();
+        let mut silent: Vec<(DnsServer, Instant)> = Vec::new();
         let mut outcome = Err(NetError::NoConnections);
+        let mut head_start = Duration::ZERO;
         loop {
             if let Some(server) = waiting.next() {
-                silent.push((server.address, Instant::now()));
+                head_start = head_start_of(&server.protocol);
+                silent.push((server.clone(), Instant::now()));
                 asked.push(Box::pin(self.ask_one(server, request.clone())));
             }
             let attempt = tokio::select! {
                 attempt = asked.next() => attempt,
-                () = tokio::time::sleep(HEAD_START), if waiting.len() > 0 => continue,
+                () = tokio::time::sleep(head_start), if waiting.len() > 0 => continue,
             };
             let Some(Attempt { server, result }) = attempt else { return outcome };
-            silent.retain(|(address, _)| *address != server);
-            self.shared.judge(server, &result);
+            silent.retain(|(other, _)| *other != server);
+            self.shared.judge(&server, &result);
             if is_final(&result) {
-                self.shared.distrust_silent(&silent);
+                self.shared.distrust_silent(silent);
                 return result;
             }
             outcome = more_telling(outcome, result);
@@ -103,50 +104,17 @@ impl Servers {
     }
 
     async fn ask_one(&self, server: DnsServer, request: DnsRequest) -> Attempt {
-        let result = match self.ask_by_udp(server, request.clone()).await {
-            Ok(response) if response.truncation => self.ask_by_tcp(server, request).await,
-            result => result.map(|response| noted(response, server, Transport::Udp)),
+        let result = match server.protocol {
+            DnsProtocol::Plain => plain::ask(&self.runtime, &server, request).await,
+            _ => self.shared.conversations.ask(&server, request).await,
         };
-        Attempt { server: server.address, result }
-    }
-
-    async fn ask_by_udp(&self, server: DnsServer, request: DnsRequest) -> Result<DnsResponse, NetError> {
-        let mut stream = UdpClientStream::builder(server.address, self.runtime.clone())
-            .with_timeout(Some(PATIENCE))
-            .with_os_port_selection(true)
-            .with_bind_addr(Some(local(server)))
-            .with_max_retries(TRANSMISSIONS)
-            .with_retry_interval_floor(RETRANSMIT_MS)
-            .build();
-        stream.send_message(request).first_answer().await
-    }
-
-    /// One connection a question: the driver of the connection runs inside this future, and ends with it.
-    async fn ask_by_tcp(&self, server: DnsServer, request: DnsRequest) -> Result<DnsResponse, NetError> {
-        let question = request.queries.clone();
-        let (connecting, sender) =
-            TcpClientStream::new(server.address, Some(local(server)), Some(PATIENCE), self.runtime.clone());
-        let multiplexer = DnsMultiplexer::new(connecting.await?, sender).with_timeout(PATIENCE);
-        let (exchange, driver) = DnsExchange::<ScopedRuntime>::from_stream(multiplexer);
-        let mut answer = exchange.send(request).first_answer();
-        let response = tokio::select! {
-            biased;
-            response = &mut answer => response,
-            () = driver => answer.await,
-        }?;
-        if response.queries != question {
-            return Err(NetError::from("the answer is to another question"));
-        }
-        if response.truncation {
-            return Err(NetError::Truncated);
-        }
-        Ok(noted(response, server, Transport::Tcp))
+        Attempt { server, result }
     }
 }
 
 /// What one server made of a question.
 struct Attempt {
-    server: SocketAddr,
+    server: DnsServer,
     result: Result<DnsResponse, NetError>,
 }
 
@@ -157,27 +125,71 @@ impl Shared {
 
     /// The servers to ask, those that lately did not answer last.
     fn in_order(&self) -> Vec<DnsServer> {
-        let now = Instant::now();
-        let mut distrusted = lock(&self.distrusted);
-        distrusted.retain(|_, until| *until > now);
         let mut servers = self.servers().to_vec();
-        servers.sort_by_key(|server| distrusted.contains_key(&server.address));
+        let mut distrusted = lock(&self.distrusted);
+        if !distrusted.is_empty() {
+            let now = Instant::now();
+            distrusted.retain(|_, distrust| distrust.until > now);
+            servers.sort_by_cached_key(|server| distrusted.contains_key(&key(server)));
+        }
         servers
     }
 
-    fn judge(&self, server: SocketAddr, result: &Result<DnsResponse, NetError>) {
+    fn judge(&self, server: &DnsServer, result: &Result<DnsResponse, NetError>) {
         let mut distrusted = lock(&self.distrusted);
-        match result {
-            Ok(_) => distrusted.remove(&server),
-            Err(_) => distrusted.insert(server, Instant::now() + DISTRUST),
+        let Err(error) = result else {
+            if !distrusted.is_empty() {
+                distrusted.remove(&key(server));
+            }
+            return;
         };
+        let why = error.to_string();
+        let known = distrusted.insert(key(server), Distrust::now(why.clone()));
+        drop(distrusted);
+        if server.protocol.is_verified() && known.is_none_or(|known| known.why != why) {
+            tracing::warn!(server = %server.address, protocol = ?server.protocol, error = why,
+                "a resolver that the network announces cannot be used");
+        }
     }
 
     /// Another server answered while these had their time and said nothing.
-    fn distrust_silent(&self, asked: &[(SocketAddr, Instant)]) {
+    fn distrust_silent(&self, asked: Vec<(DnsServer, Instant)>) {
         let now = Instant::now();
-        let late = asked.iter().filter(|(_, since)| now.duration_since(*since) >= HEAD_START);
-        lock(&self.distrusted).extend(late.map(|(server, _)| (*server, now + DISTRUST)));
+        let head_start = |server: &DnsServer| head_start_of(&server.protocol);
+        let late =
+            asked.into_iter().filter(|(server, since)| now.duration_since(*since) >= head_start(server));
+        lock(&self.distrusted)
+            .extend(late.map(|(server, _)| (key(&server), Distrust::now("it said nothing".to_owned()))));
+    }
+}
+
+/// Why a server is asked last, and until when.
+struct Distrust {
+    until: Instant,
+    why: String,
+}
+
+impl Distrust {
+    fn now(why: String) -> Self {
+        Self { until: Instant::now() + DISTRUST, why }
+    }
+}
+
+/// A server, wherever it is asked from.
+type Key = (SocketAddr, DnsProtocol);
+
+fn key(server: &DnsServer) -> Key {
+    (server.address, server.protocol.clone())
+}
+
+/// How long a silent server keeps the next one waiting. A connection takes three round trips to open.
+const fn head_start_of(protocol: &DnsProtocol) -> Duration {
+    match protocol {
+        DnsProtocol::Plain => Duration::from_millis(300),
+        DnsProtocol::Tls { .. }
+        | DnsProtocol::UnverifiedTls
+        | DnsProtocol::Https { .. }
+        | DnsProtocol::Quic { .. } => Duration::from_secs(1),
     }
 }
 
@@ -232,13 +244,8 @@ fn more_telling(
     if weight(&new) > weight(&known) { new } else { known }
 }
 
-fn noted(mut response: DnsResponse, server: DnsServer, transport: Transport) -> DnsResponse {
-    Provenance { server: server.address.ip(), transport }.note_on(&mut response);
-    response
-}
-
 /// Where a socket for `server` is bound; "any" where the kernel is to choose.
-fn local(server: DnsServer) -> SocketAddr {
+pub(super) fn local(server: &DnsServer) -> SocketAddr {
     let any: IpAddr = match server.address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -246,6 +253,7 @@ fn local(server: DnsServer) -> SocketAddr {
     SocketAddr::new(server.source.unwrap_or(any), 0)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What `mutex` guards, whatever became of others who held it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -79,7 +79,11 @@ impl Rig {
             engine.handle_event(clock::now(), event);
         }
         let (batches, batches_out) = mpsc::channel(8);
-        let constants = Constants { features: vec!["connect"], namespace: 4_026_531_840 };
+        let constants = Constants {
+            features: vec!["connect"],
+            namespace: 4_026_531_840,
+            translation: Default::default(),
+        };
         let (mut bus, inputs) = Bus::new(service, Peers::Ourselves, constants, batches_out).unwrap();
         bus.publish_inventory(engine.commit(clock::now()));
         let (stop, stopped) = oneshot::channel::<()>();

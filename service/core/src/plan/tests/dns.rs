@@ -1,0 +1,128 @@
+//! Encrypted DNS (RFC 9463) and NAT64 (RFC 6147) in plans.
+
+use super::*;
+use crate::configuration::{EncryptedDns, Prefix};
+
+fn resolver(alpn: &[&str], addresses: &[&str]) -> EncryptedDns {
+    EncryptedDns {
+        priority: 1,
+        name: "dns.example".to_owned(),
+        addresses: addresses.iter().map(|text| ip(text)).collect(),
+        alpn: alpn.iter().map(|text| (*text).to_owned()).collect(),
+        port: None,
+        path: Some("/dns-query{?dns}".to_owned()),
+    }
+}
+
+/// An IPv6 network with a plain server and these resolvers.
+fn network(resolvers: &[EncryptedDns]) -> Pvd {
+    let mut pvd = pvd(1, 1, Family::Ipv6, &["2001:db8::10/64"], &["2001:db8::53"]);
+    pvd.used.encrypted_dns = resolvers.to_vec();
+    pvd
+}
+
+fn planned(pvd: &Pvd, encryption: Encryption) -> DnsPlan {
+    let state = snapshot(std::slice::from_ref(pvd));
+    let plan = super::super::translate(&state, pvd.serial, &translating("www.example"), encryption).unwrap();
+    let Translation::Lookup(lookup) = plan.translation else { panic!("{plan:?}") };
+    lookup.dns.unwrap()
+}
+
+/// The servers as "protocol address".
+fn servers(pvd: &Pvd, encryption: Encryption) -> Vec<String> {
+    let shown = |server: DnsServer| {
+        let protocol = match &server.protocol {
+            DnsProtocol::Plain => "plain".to_owned(),
+            DnsProtocol::Tls { name } => format!("dot:{name}"),
+            DnsProtocol::Https { name, path } => format!("doh:{name}{path}"),
+            DnsProtocol::Quic { name } => format!("doq:{name}"),
+            DnsProtocol::UnverifiedTls => "dot".to_owned(),
+        };
+        format!("{protocol} {}", server.address)
+    };
+    planned(pvd, encryption).servers.into_iter().map(shown).collect()
+}
+
+const PLAIN: &str = "plain [2001:db8::53]:53";
+
+#[test]
+fn announced_resolvers_are_asked_and_nobody_else() {
+    let all = network(&[resolver(&["doq", "h2", "dot", "h3"], &["2001:db8::1", "fe80::1"])]);
+    let expected = [
+        "dot:dns.example [2001:db8::1]:853",
+        "dot:dns.example [fe80::1%1]:853",
+        "doh:dns.example/dns-query [2001:db8::1]:443",
+        "doh:dns.example/dns-query [fe80::1%1]:443",
+        "doq:dns.example [2001:db8::1]:853",
+        "doq:dns.example [fe80::1%1]:853",
+    ];
+    assert_eq!(servers(&all, Encryption::Announced), expected);
+    assert_eq!(servers(&all, Encryption::Off), [PLAIN]);
+    let with_plain: Vec<&str> = expected.into_iter().chain([PLAIN]).collect();
+    assert_eq!(servers(&all, Encryption::Opportunistic), with_plain);
+    assert_eq!(servers(&network(&[]), Encryption::Announced), [PLAIN]);
+    assert_eq!(servers(&network(&[]), Encryption::Opportunistic), ["dot [2001:db8::53]:853", PLAIN]);
+}
+
+#[test]
+fn the_best_priority_comes_first_and_a_port_is_for_all_protocols() {
+    let best = EncryptedDns { port: Some(8853), ..resolver(&["dot", "doq"], &["2001:db8::1"]) };
+    let other = EncryptedDns { priority: 2, ..resolver(&["dot"], &["2001:db8::2"]) };
+    assert_eq!(
+        servers(&network(&[other, best]), Encryption::Announced),
+        [
+            "dot:dns.example [2001:db8::1]:8853",
+            "doq:dns.example [2001:db8::1]:8853",
+            "dot:dns.example [2001:db8::2]:853"
+        ]
+    );
+}
+
+#[test]
+fn resolvers_that_cannot_be_asked_are_none() {
+    let good = || resolver(&["dot"], &["2001:db8::1"]);
+    for useless in [
+        EncryptedDns { priority: 0, ..good() },
+        EncryptedDns { name: "dns\\046.example".to_owned(), ..good() },
+        EncryptedDns { addresses: Vec::new(), ..good() },
+        // Of a family that the provisioning domain does not have.
+        EncryptedDns { addresses: vec![ip("192.0.2.1")], ..good() },
+        EncryptedDns { addresses: vec![ip("::1")], ..good() },
+        EncryptedDns { alpn: vec!["h3".to_owned()], ..good() },
+        EncryptedDns { alpn: vec!["h2".to_owned()], path: None, ..good() },
+        EncryptedDns { alpn: vec!["h2".to_owned()], path: Some("dns-query".to_owned()), ..good() },
+        EncryptedDns { alpn: vec!["h2".to_owned()], path: Some("/{?dns".to_owned()), ..good() },
+        EncryptedDns { alpn: vec!["h2".to_owned()], path: Some("/a b".to_owned()), ..good() },
+    ] {
+        assert_eq!(
+            servers(&network(std::slice::from_ref(&useless)), Encryption::Announced),
+            [PLAIN],
+            "{useless:?}"
+        );
+    }
+}
+
+#[test]
+fn too_many_resolvers_are_cut() {
+    let addresses: Vec<String> = (1..=16).map(|n| format!("2001:db8::{n:x}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let many = network(&[resolver(&["dot", "h2", "doq"], &addresses)]);
+    assert_eq!(planned(&many, Encryption::Announced).servers.len(), crate::limits::SERVERS_PER_PVD);
+}
+
+#[test]
+fn addresses_are_synthesized_where_there_is_no_ipv4() {
+    let nat64 = |pvd: &Pvd, families| {
+        let request = TranslateRequest { families, ..translating("www.example") };
+        lookup(pvd, &request).dns.unwrap().nat64
+    };
+    let mut only_ipv6 = network(&[]);
+    assert_eq!(nat64(&only_ipv6, Families::Any), Some(Nat64::AskDns));
+    let prefix = Prefix { address: ip("64:ff9b::"), length: 96 };
+    only_ipv6.used.pref64 = vec![prefix];
+    assert_eq!(nat64(&only_ipv6, Families::Ipv6), Some(Nat64::Announced(vec![prefix])));
+    assert_eq!(nat64(&only_ipv6, Families::Ipv4), None);
+    let dual = Pvd { family: Family::Dual, ..only_ipv6 };
+    assert_eq!(nat64(&dual, Families::Any), None);
+    assert_eq!(nat64(&two_links()[0], Families::Any), None);
+}
