@@ -1,9 +1,14 @@
 //! What can go wrong, by the name of the D-Bus error.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use zbus::DBusError;
 
+use mif_selection::race::{Defeat, SelectorError};
+
+use crate::happy_eyeballs::Lost;
 use crate::message::Message;
 use crate::names::{ERROR_PREFIX, STANDARD_ERROR_PREFIX};
 
@@ -43,6 +48,20 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A connection of the program's own socket failed.
+    #[error("cannot connect to {remote}: {source}")]
+    Connect {
+        /// The other end.
+        remote: SocketAddr,
+        /// What the kernel says.
+        source: Arc<std::io::Error>,
+    },
+    /// No provisioning domain led to a connection.
+    #[error(transparent)]
+    Lost(Arc<Lost>),
+    /// A text that names no provisioning domains.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
     /// A message to the subscriber cannot be posted to the service.
     #[error("this message comes from the service and cannot be posted to it: {0:?}")]
     NotPostable(Box<Message>),
@@ -71,6 +90,12 @@ impl Error {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Reply { kind, .. } => Some(*kind),
+            Self::Connect { source, .. } => ErrorKind::of_connect(source),
+            Self::Lost(lost) => match &lost.defeat {
+                Defeat::NoAddress(error) | Defeat::NotConnected(error) => error.kind(),
+                Defeat::TimedOut => Some(ErrorKind::TimedOut),
+                Defeat::NoDomain => Some(ErrorKind::NetworkUnreachable),
+            },
             _ => None,
         }
     }
@@ -108,6 +133,22 @@ impl From<zbus::Error> for Error {
 impl From<zbus::fdo::Error> for Error {
     fn from(error: zbus::fdo::Error) -> Self {
         Self::from(zbus::Error::from(error))
+    }
+}
+
+impl ErrorKind {
+    /// What an error of connect(2) is called in the contract.
+    fn of_connect(error: &std::io::Error) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+                Some(Self::ConnectionRefused)
+            }
+            io::ErrorKind::HostUnreachable => Some(Self::HostUnreachable),
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => Some(Self::NetworkUnreachable),
+            io::ErrorKind::TimedOut => Some(Self::TimedOut),
+            io::ErrorKind::AddrNotAvailable => Some(Self::SourceNotValid),
+            _ => None,
+        }
     }
 }
 

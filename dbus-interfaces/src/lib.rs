@@ -10,6 +10,8 @@
 //!   contract one to one.
 //! - [`Subscriber`]: the draft's messages as they come: interfaces, PvDs, their configuration elements and
 //!   addresses, names translated, connections made.
+//! - [`happy_eyeballs`]: a connection to a name over all PvDs, or those that a policy names.
+//! - [`blocking`]: all of it without an async runtime.
 //!
 //! The contract itself, with every unit, error and ordering rule, is in the XML files beside this crate
 //! ([`introspection`] has their text).
@@ -35,6 +37,7 @@
 pub mod blocking;
 mod bus;
 mod error;
+pub mod happy_eyeballs;
 mod message;
 pub mod names;
 pub mod proxy;

@@ -266,7 +266,7 @@ fn answer_entry(mut details: AnswerDetails) -> Result<Answer> {
     Answer::decode(&address, details)
 }
 
-async fn pvd_proxy<'a>(
+pub(crate) async fn pvd_proxy<'a>(
     connection: &'a Connection,
     pvd: &ObjectPath<'_>,
 ) -> Result<ProvisioningDomainProxy<'a>> {

@@ -8,6 +8,7 @@ use zbus::{Connection, ObjectPath};
 use super::subscriber::thread_error;
 use crate::bus::{BusChoice, connect};
 use crate::error::Result;
+use crate::happy_eyeballs::{self, Options, Raced};
 use crate::proxy::ManagerProxy;
 use crate::request::{
     self, BindRequest, Binding, ConnectRequest, ConnectedSocket, TranslateOptions, Translation,
@@ -98,5 +99,13 @@ impl Client {
         request: &BindRequest,
     ) -> Result<Binding> {
         self.runtime.block_on(request::bind_socket(&self.connection, pvd, socket, request))
+    }
+
+    /// Connects to a name over all PvDs, or those that the policy names: see [`happy_eyeballs::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_to_name(&self, name: &str, port: u16, options: &Options) -> Result<Raced> {
+        self.runtime.block_on(happy_eyeballs::connect(&self.connection, name, port, options))
     }
 }
