@@ -35,6 +35,7 @@ mod filesystem;
 pub mod node;
 pub mod peers;
 pub mod process;
+pub mod raw_client;
 pub mod router_advertisement;
 pub mod served_host;
 pub mod served_state;

@@ -1,6 +1,7 @@
 //! Programs as other users, in root universes.
 
 use std::ffi::CString;
+use std::future::Future;
 use std::process::Command;
 
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgroups, setresgid, setresuid};
@@ -60,22 +61,30 @@ pub fn uid_of(name: &str) -> Uid {
     user(name).uid
 }
 
-/// A connection to the bus that belongs to another user, in all its groups: the bus notes who connects, and this
+/// A connection to the bus that belongs to another user, in all its groups.
+///
+/// # Panics
+/// When this process is not root, or the bus refuses.
+pub async fn connect_as(bus: &Bus, name: &str) -> Connection {
+    as_user(name, bus.connect()).await
+}
+
+/// Makes something as another user, in all its groups, such as a connection to a bus, which notes who connects. This
 /// process is root again before it returns.
 ///
 /// # Panics
-/// When it is not root, or the bus refuses.
-pub async fn connect_as(bus: &Bus, name: &str) -> Connection {
+/// When this process is not root.
+pub async fn as_user<T>(name: &str, make: impl Future<Output = T>) -> T {
     let (user, root) = (user(name), (Uid::from_raw(0), Gid::from_raw(0)));
     let groups = getgrouplist(&CString::new(name).expect("a name"), user.gid).expect("groups");
     setgroups(&groups).expect("become a member of other groups");
     setresgid(user.gid, user.gid, root.1).expect("become a member of another group");
     setresuid(user.uid, user.uid, root.0).expect("become another user");
-    let connection = bus.connect().await;
+    let made = make.await;
     setresuid(root.0, root.0, root.0).expect("become root again");
     setresgid(root.1, root.1, root.1).expect("become root again");
     setgroups(&[root.1]).expect("become root again");
-    connection
+    made
 }
 
 fn user(name: &str) -> User {

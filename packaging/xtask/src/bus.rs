@@ -31,6 +31,10 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
   </policy>
   <policy user="root">
     <allow own="org.ietf.Mif1"/>
+    <allow send_type="error" send_requested_reply="false"/>
+  </policy>
+  <policy context="default">
+    <allow receive_sender="org.ietf.Mif1" receive_type="error" receive_requested_reply="false"/>
   </policy>
 </busconfig>
 "#;

@@ -12,9 +12,11 @@
 pub mod announcement;
 pub mod assemble;
 pub mod broadcast;
+pub mod call_queues;
 pub mod captive_portal;
 pub mod change;
 pub mod configuration;
+pub mod deliveries;
 pub mod dhclient;
 pub mod dhcpcd;
 pub mod diff;

@@ -50,6 +50,16 @@ pub enum Outgoing<K, R, E, B> {
     Reply(K, R),
 }
 
+impl<K: Copy, R, E, B> Outgoing<K, R, E, B> {
+    /// The subscriber that it goes to, unless it goes to everybody.
+    pub const fn subscriber(&self) -> Option<K> {
+        match self {
+            Self::Broadcast(_) => None,
+            Self::Announcement(key, _) | Self::Reply(key, _) => Some(*key),
+        }
+    }
+}
+
 impl<K: Copy + Ord, R, E, B> Default for Outbox<K, R, E, B> {
     fn default() -> Self {
         Self {

@@ -1,7 +1,11 @@
-//! A private dbus-daemon with the rules of the system bus.
+//! A private bus with the rules of the system bus: dbus-daemon, or dbus-broker.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 use zbus::Connection;
 
@@ -20,6 +24,7 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
   <type>system</type>
   <listen>@ADDRESS@</listen>
   <auth>EXTERNAL</auth>
+  @LIMITS@
   <policy context="default">
     <allow user="*"/>
     <deny own="*"/>
@@ -40,10 +45,31 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
   </policy>
   <policy user="@OWNER@">
     <allow own="org.ietf.Mif1"/>
+    <allow send_type="error" send_requested_reply="false"/>
+  </policy>
+  <policy context="default">
+    <allow receive_sender="org.ietf.Mif1" receive_type="error" receive_requested_reply="false"/>
   </policy>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
 </busconfig>
 "#;
+
+/// What dbus-broker gives each user; without these lines it gives nothing.
+const BROKER_LIMITS: &str = r#"<limit name="max_incoming_bytes">133169152</limit>
+  <limit name="max_incoming_unix_fds">64</limit>
+  <limit name="max_outgoing_bytes">133169152</limit>
+  <limit name="max_outgoing_unix_fds">64</limit>
+  <limit name="max_message_unix_fds">16</limit>
+  <limit name="max_completed_connections">2048</limit>
+  <limit name="max_incomplete_connections">64</limit>
+  <limit name="max_connections_per_user">2048</limit>
+  <limit name="max_pending_service_starts">512</limit>
+  <limit name="max_names_per_connection">512</limit>
+  <limit name="max_match_rules_per_connection">512</limit>
+  <limit name="max_replies_per_connection">128</limit>"#;
+
+/// The bus that dbus-broker's launcher wants besides: it would ask it to start services.
+const CONTROLLER: &str = "unix:path=/run/testbed/controller";
 
 /// The system bus of a universe.
 #[derive(Clone, Debug)]
@@ -58,20 +84,54 @@ impl Bus {
     /// # Panics
     /// When it ends instead, with what it said.
     pub async fn start(universe: &Universe) -> Self {
-        let owner = match universe.privilege() {
-            Privilege::UserNamespace => "root",
-            Privilege::Root => SERVICE_USER,
-        };
-        let config = CONFIG.replace("@ADDRESS@", SYSTEM_BUS).replace("@OWNER@", owner);
-        let config = write_file("bus.conf", &config);
-        fs::create_dir_all("/run/dbus").expect("make /run/dbus");
-        fs::set_permissions("/run/dbus", fs::Permissions::from_mode(0o755)).expect("open /run/dbus to all");
+        Self::start_with_limits(universe, "").await
+    }
+
+    /// The same with `<limit>` elements of its own.
+    ///
+    /// # Panics
+    /// When it ends instead, with what it said.
+    pub async fn start_with_limits(universe: &Universe, limits: &str) -> Self {
+        let config = prepare(universe, limits);
         let mut command = tool::command("dbus-daemon");
         command.arg("--config-file").arg(config).args(["--nofork", "--nopidfile", "--nosyslog"]);
         command.arg("--print-address");
         let process = universe.host().spawn("dbus-daemon", command);
         process.wait_for_log("unix:").await;
         Self { process, privilege: universe.privilege() }
+    }
+
+    /// dbus-broker in place of dbus-daemon. [`crate::peers::mount`] is to have been
+    /// called before.
+    ///
+    /// # Panics
+    /// When it ends instead, with what it said.
+    pub async fn start_broker(universe: &Universe) -> Self {
+        let config = prepare(universe, BROKER_LIMITS);
+        let mut controller = tool::command("dbus-daemon");
+        controller.args(["--session", "--nofork", "--print-address", "--address", CONTROLLER]);
+        universe.host().spawn("controller", controller).wait_for_log("unix:").await;
+        swallow_journal();
+        let path = SYSTEM_BUS.strip_prefix("unix:path=").expect("a path");
+        let listener = UnixListener::bind(path).expect("listen for clients");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("let everybody connect");
+        let mut command = tool::command("sh");
+        command.args(["-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"]);
+        command.arg(tool::command("dbus-broker-launch").get_program());
+        command.args(["--scope", "user", "--config-file"]).arg(config);
+        command.env("LISTEN_FDS", "1").env("DBUS_SESSION_BUS_ADDRESS", CONTROLLER);
+        let fd = listener.as_raw_fd();
+        // SAFETY: dup2 is safe between fork and exec, and the listener outlives the spawn.
+        unsafe {
+            command.pre_exec(move || {
+                if libc::dup2(fd, 3) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+            });
+        }
+        let process = universe.host().spawn("dbus-broker", command);
+        let bus = Self { process, privilege: universe.privilege() };
+        // Those who connect wait until it runs.
+        drop(bus.connect().await);
+        bus
     }
 
     /// Where it listens.
@@ -96,4 +156,28 @@ impl Bus {
     pub(crate) fn privilege(&self) -> Privilege {
         self.privilege
     }
+}
+
+/// Makes what both buses need; where the configuration is.
+fn prepare(universe: &Universe, limits: &str) -> std::path::PathBuf {
+    let owner = match universe.privilege() {
+        Privilege::UserNamespace => "root",
+        Privilege::Root => SERVICE_USER,
+    };
+    let config =
+        CONFIG.replace("@ADDRESS@", SYSTEM_BUS).replace("@OWNER@", owner).replace("@LIMITS@", limits);
+    fs::create_dir_all("/run/dbus").expect("make /run/dbus");
+    fs::set_permissions("/run/dbus", fs::Permissions::from_mode(0o755)).expect("open /run/dbus to all");
+    write_file("bus.conf", &config)
+}
+
+/// dbus-broker logs to the journal and does not run without one.
+fn swallow_journal() {
+    const JOURNAL: &str = "/run/systemd/journal/socket";
+    fs::create_dir_all(Path::new(JOURNAL).parent().expect("a folder")).expect("the journal's folder");
+    let socket = UnixDatagram::bind(JOURNAL).expect("the journal's socket");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        while socket.recv(&mut buffer).is_ok() {}
+    });
 }

@@ -3,6 +3,7 @@
 use super::convert::Fields;
 use super::error::{BusError, Name, shown};
 use super::lent::{self, Lent};
+use mif_core::call_queues::Weight;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,9 +71,9 @@ impl Call {
         self.0.header()
     }
 
-    /// How much memory it holds, in bytes.
-    pub fn size(&self) -> usize {
-        self.0.data().len()
+    /// What it holds while it waits to be served.
+    pub fn weight(&self) -> Weight {
+        Weight { bytes: self.0.data().len(), lending: usize::from(self.1.is_some()) }
     }
 
     /// Its arguments, which must have exactly this signature.

@@ -31,20 +31,30 @@ impl Bus {
         }
     }
 
-    /// The next call of those that waited for their client to be introduced. One at a time, so that the replies
-    /// to a client's many calls are sent in between and do not pile up to its limit.
-    pub(super) fn handle_ready(&mut self) {
-        if let Some(call) = self.ready.pop_front() {
+    /// The next call, of the client whose turn it is. One at a time, so that the replies to a client's many calls
+    /// are sent in between and do not pile up to its limit.
+    pub(super) fn handle_next_call(&mut self) {
+        if let Some((_, call)) = self.calls.pop() {
             self.handle_call(call);
+        }
+    }
+
+    /// Has a call wait for its turn.
+    fn queue(&mut self, call: Call) {
+        let (client, weight) = (call.client(), call.weight());
+        if let Err(call) = self.calls.push(&client, call, weight) {
+            let refusal = BusError::new(Name::LimitsExceeded, "too many calls at once; wait for replies");
+            self.answer(&call, Err(refusal));
         }
     }
 
     fn take_in(&mut self, message: Message) {
         match message.message_type() {
-            Type::MethodCall => self.handle_call(Call::new(message)),
+            Type::MethodCall => self.queue(Call::new(message)),
             Type::Signal => self.handle_signal(&message),
-            // Replies to our own calls went to whoever waits for them.
-            Type::MethodReturn | Type::Error => {}
+            // Replies to the calls of our tasks went to whoever waits for them; they say nothing here.
+            Type::MethodReturn => self.handle_answer(&message),
+            Type::Error => self.handle_error(&message),
         }
     }
 
@@ -55,7 +65,7 @@ impl Bus {
             return;
         }
         match Call::with_descriptors(message) {
-            Ok(call) if call.member() == "BindSocket" => self.handle_call(call),
+            Ok(call) if call.member() == "BindSocket" => self.queue(call),
             Ok(call) => {
                 let refusal = BusError::invalid(format!("{} takes no file descriptors", call.member()));
                 self.answer(&call, Err(refusal));
@@ -116,20 +126,22 @@ impl Bus {
         let Introduction { client, credentials } = introduction;
         match credentials {
             Ok(credentials) => {
-                self.ready.extend(self.clients.introduce(&client, credentials));
+                self.clients.introduce(&client, credentials);
+                self.calls.release(&client);
             }
             Err(error) => {
                 tracing::debug!(%client, %error, "the bus does not tell who a client is");
                 let refusal = BusError::new(Name::AccessDenied, "the bus does not tell who you are");
-                let (parked, _) = self.clients.forget(&client);
-                for call in parked {
+                self.clients.forget(&client);
+                for call in self.calls.forget(&client) {
                     self.answer(&call, Err(refusal.clone()));
                 }
             }
         }
     }
 
-    /// Gives the call back when it is known who its client is; else keeps it until the bus has told.
+    /// Gives the call back when it is known who its client is; else it waits, and what its client calls behind it,
+    /// until the bus has told.
     pub(super) fn introduced(
         &mut self,
         call: Call,
@@ -140,13 +152,11 @@ impl Bus {
             Known::Asked => false,
             Known::No => true,
         };
-        match self.clients.park(&client, call) {
-            Ok(()) if ask => self.ask_who_is(&client),
-            Ok(()) => {}
-            Err(call) => {
-                let refusal = BusError::new(Name::LimitsExceeded, "too many calls at once; wait for replies");
-                self.answer(&call, Err(refusal));
-            }
+        let weight = call.weight();
+        self.calls.hold(&client, call, weight);
+        if ask {
+            self.clients.ask(&client);
+            self.ask_who_is(&client);
         }
         None
     }

@@ -27,7 +27,7 @@ impl Bus {
             Outgoing::Announcement(key, announcement) => {
                 let live = self.subscribers.get(&key).map(|entry| &entry.address);
                 let address = live.or_else(|| self.closing.get(&key))?;
-                logged(Unicast(address).message(&announcement))
+                logged(address.message(&announcement))
             }
         }
     }
@@ -69,11 +69,9 @@ fn broadcast_message(broadcast: &Broadcast) -> zbus::Result<Message> {
 }
 
 /// The messages of one subscriber.
-struct Unicast<'a>(&'a Address);
-
-impl Unicast<'_> {
+impl Address {
     /// The draft's message as a signal (3.5.3 to 3.5.22).
-    fn message(&self, announcement: &Announcement<BusError>) -> zbus::Result<Message> {
+    pub(super) fn message(&self, announcement: &Announcement<BusError>) -> zbus::Result<Message> {
         match announcement {
             Announcement::Interface(view) => {
                 let details = convert::interface_announcement(view);
@@ -159,9 +157,9 @@ impl Unicast<'_> {
     where
         B: Serialize + DynamicType,
     {
-        let signal = Message::signal(self.0.path.as_ref(), properties::SUBSCRIBER, member);
+        let signal = Message::signal(self.path.as_ref(), properties::SUBSCRIBER, member);
         // The peer at the other end of a socket pair has no name.
-        let signal = if self.0.client.is_empty() { signal } else { signal.destination(&*self.0.client) };
+        let signal = if self.client.is_empty() { signal } else { signal.destination(&*self.client) };
         signal.build(body)
     }
 }

@@ -1,7 +1,7 @@
 //! The message face: the draft's messages (3.5) to and from a subscriber. Every reply goes through the
 //! subscriber's lane, in the order of the calls (O1).
 
-use super::call::Call;
+use super::call::{Call, Client};
 use super::dispatch::{
     Answered, INTROSPECTABLE, PEER, PROPERTIES, call_peer, unknown_interface, unknown_method, unknown_object,
     unknown_property,
@@ -42,15 +42,8 @@ impl Bus {
             let denied = BusError::new(Name::AccessDenied, "this subscriber belongs to another client");
             return self.answer(&call, Err(denied));
         }
-        // Behind a CreateSubscriber that waits to be introduced, its calls wait as well (O1).
-        let call = match self.clients.known(&client) {
-            super::clients::Known::Asked => match self.introduced(call) {
-                Some((call, _)) => call,
-                None => return,
-            },
-            super::clients::Known::Yes(_) | super::clients::Known::No => call,
-        };
-        let Some(key) = self.clients.subscriber(&client, token) else {
+        let key = self.clients.subscriber(&client, token).filter(|key| !self.is_overrun(*key));
+        let Some(key) = key else {
             return self.answer(&call, Err(unknown_object(&call.path())));
         };
         if self.outbox.unanswered(key) >= REQUESTS_PER_SUBSCRIBER as usize {
@@ -73,11 +66,13 @@ impl Bus {
 
     /// Everything of a client that left the bus ends: subscribers, work, sockets.
     pub(super) fn forget_client(&mut self, client: &str) {
-        let (_, subscribers) = self.clients.forget(client);
-        for key in subscribers {
+        let client: &Client = &Client::from(client);
+        drop(self.calls.forget(client));
+        for key in self.clients.forget(client) {
             if let Some(entry) = self.subscribers.remove(&key) {
                 self.usage.release(Held::Subscriber, &entry.address.client, entry.uid);
             }
+            self.forget_overrun(key);
             self.outbox.forget(key);
         }
         for number in self.works.of_client(client) {
@@ -85,7 +80,7 @@ impl Bus {
         }
         let outbox = &mut self.outbox;
         self.closing.retain(|key, address| {
-            let stays = &*address.client != client;
+            let stays = address.client != *client;
             if !stays {
                 outbox.forget(*key);
             }
@@ -338,7 +333,11 @@ impl Bus {
         let taken = entry.machine.take(id)?;
         let socket = self.end_work(taken.number).and_then(|work| work.socket);
         let socket = socket.ok_or(SubscriberRefusal::NoSuchId(id))?;
-        call.reply(&(zbus::Fd::from(socket),))
+        let reply = call.reply(&(zbus::Fd::from(socket),))?;
+        if let Some(reply) = &reply {
+            self.remember_socket(reply, key, id);
+        }
+        Ok(reply)
     }
 
     fn stop_work(&mut self, key: SubscriberKey, kind: WorkKind, id: u32) {

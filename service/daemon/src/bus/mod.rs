@@ -9,6 +9,7 @@ mod binding;
 mod call;
 mod clients;
 mod convert;
+mod delivery;
 mod dispatch;
 mod emit;
 mod error;
@@ -27,19 +28,22 @@ use crate::translate::Translator;
 use authority::{Authority, Credentials, Namespace};
 use call::{Call, Client};
 use clients::Clients;
+use delivery::Overrun;
 use error::BusError;
 use futures_util::{FutureExt, StreamExt};
 use lent::Workload;
 use mif_core::announcement::CloseReason;
 use mif_core::broadcast::{Broadcast, Coalescer};
+use mif_core::call_queues::CallQueues;
 use mif_core::change::Change;
+use mif_core::deliveries::Deliveries;
 use mif_core::engine::Batch;
 use mif_core::outbox::{Outbox, TURN};
 use mif_core::snapshot::Snapshot;
 use mif_core::subscription::Subscriber;
 use mif_core::usage::Usage;
 use mif_core::{BootTime, announcement::Announcement};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -52,6 +56,8 @@ pub use properties::Constants;
 pub const BUS_NAME: &str = "org.ietf.Mif1";
 /// How many steps of work may wait to be told.
 const PROGRESS_QUEUE: usize = 256;
+/// How many messages are read before something is served and sent again.
+const READ_AT_ONCE: usize = 256;
 /// How many answers of the bus about clients may wait.
 const INTRODUCTION_QUEUE: usize = 64;
 
@@ -102,6 +108,9 @@ pub struct Bus {
     subscribers: BTreeMap<SubscriberKey, Entry>,
     /// Subscribers that are closed but still have messages to be sent.
     closing: BTreeMap<SubscriberKey, Address>,
+    /// Subscribers that lost a message and do not know yet that they are closed (O8).
+    overrun: BTreeMap<SubscriberKey, Overrun>,
+    deliveries: Deliveries<SubscriberKey, Call>,
     next_subscriber: u64,
     clients: Clients,
     works: Works,
@@ -109,8 +118,7 @@ pub struct Bus {
     workload: Workload,
     translator: Arc<Translator>,
     managed_objects: Option<Vec<u8>>,
-    /// Calls that waited for their client to be introduced, in order; they go before anything read later.
-    ready: VecDeque<Call>,
+    calls: CallQueues<Client, Call>,
     direct: Vec<Message>,
     progress: mpsc::Sender<Progress>,
     introductions: mpsc::Sender<Introduction>,
@@ -139,8 +147,8 @@ struct Introduction {
 /// Something to act on.
 enum Input {
     Message(Option<zbus::Result<Message>>),
-    /// A call that waited.
-    Ready,
+    /// It is the turn of a call.
+    Call,
     Batch(Option<Batch>),
     Progress(Progress),
     Introduction(Introduction),
@@ -184,6 +192,8 @@ impl Bus {
             coalescer: Coalescer::default(),
             subscribers: BTreeMap::new(),
             closing: BTreeMap::new(),
+            overrun: BTreeMap::new(),
+            deliveries: Deliveries::default(),
             next_subscriber: 0,
             clients: Clients::default(),
             works: Works::default(),
@@ -191,7 +201,7 @@ impl Bus {
             workload: Workload::default(),
             translator,
             managed_objects: None,
-            ready: VecDeque::new(),
+            calls: CallQueues::default(),
             direct: Vec::new(),
             progress,
             introductions,
@@ -219,7 +229,7 @@ impl Bus {
                 Input::Message(Some(Ok(message))) => self.handle_message(message),
                 Input::Message(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
                 Input::Message(None) => return Err(LeftBus::Connection(None)),
-                Input::Ready => self.handle_ready(),
+                Input::Call => self.handle_next_call(),
                 Input::Batch(Some(batch)) => self.handle_batch(clock::now(), batch),
                 Input::Batch(None) => return Err(LeftBus::Engine),
                 Input::Progress(progress) => self.handle_progress(clock::now(), progress),
@@ -228,8 +238,23 @@ impl Bus {
                 Input::Stop => return self.say_goodbye().await,
                 Input::Nothing => {}
             }
+            self.read_at_hand(&mut inputs)?;
             self.send_some().await?;
         }
+    }
+
+    /// Reads what has come already: it only gets into its client's queue, so that nobody's calls wait behind the
+    /// messages that somebody else's are answered with.
+    fn read_at_hand(&mut self, inputs: &mut Inputs) -> Result<(), LeftBus> {
+        for _ in 0..READ_AT_ONCE {
+            match inputs.messages.next().now_or_never() {
+                Some(Some(Ok(message))) => self.handle_message(message),
+                Some(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
+                Some(None) => return Err(LeftBus::Connection(None)),
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     async fn next_input(
@@ -237,7 +262,7 @@ impl Bus {
         inputs: &mut Inputs,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
-        let (idle, waiting) = (self.outbox.is_empty(), !self.ready.is_empty());
+        let (idle, waiting) = (self.outbox.is_empty(), self.calls.is_waiting());
         let deadline = self.next_timeout();
         // A sleep made anew each time has no chance while something else is always at hand.
         if deadline.is_some_and(|deadline| deadline.passed(clock::now())) {
@@ -255,8 +280,8 @@ impl Bus {
             batch = inputs.batches.recv() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
             Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
-            message = inputs.messages.next(), if !waiting => Input::Message(message),
-            () = std::future::ready(()), if waiting => Input::Ready,
+            message = inputs.messages.next() => Input::Message(message),
+            () = std::future::ready(()), if waiting => Input::Call,
             () = timeout => Input::Timeout,
             () = std::future::ready(()), if !idle => Input::Nothing,
         }
@@ -309,11 +334,12 @@ impl Bus {
         for ended in ended {
             self.end_work(ended.number);
         }
+        self.tell_overrun(now);
     }
 
     fn next_timeout(&self) -> Option<BootTime> {
         let unclaimed = self.subscribers.values().filter_map(|entry| entry.machine.next_timeout());
-        unclaimed.chain(self.coalescer.next_timeout()).min()
+        unclaimed.chain(self.coalescer.next_timeout()).chain(self.deliveries.next_timeout()).min()
     }
 
     /// Sends replies, and of what waits in the outbox as much as one subscriber may have in one turn.
@@ -321,7 +347,12 @@ impl Bus {
         let mut messages = std::mem::take(&mut self.direct);
         for _ in 0..TURN {
             let Some(outgoing) = self.outbox.poll() else { break };
-            messages.extend(self.message_of(outgoing));
+            let to = outgoing.subscriber();
+            let Some(message) = self.message_of(outgoing) else { continue };
+            if let Some(key) = to {
+                self.remember(&message, key);
+            }
+            messages.push(message);
         }
         let sent = self.connection.send_all(&messages).await;
         self.closing.retain(|key, _| self.outbox.has_for(*key));

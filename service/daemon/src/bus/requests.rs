@@ -267,7 +267,11 @@ impl Bus {
             }
             What::Connected(Ok(connection)) => {
                 let details = convert::connection(&details_of(&connection));
-                call.reply(&(zbus::Fd::from(connection.socket), details))
+                let reply = call.reply(&(zbus::Fd::from(connection.socket), details));
+                if let Ok(Some(reply)) = &reply {
+                    self.remember_socket_reply(reply, &call);
+                }
+                reply
             }
             What::Bound(Ok(bound)) => call.reply(&(convert::binding(&bound),)),
             What::Translated(Err(error)) | What::Connected(Err(error)) | What::Bound(Err(error)) => {

@@ -1,0 +1,225 @@
+//! Clients that do not read, cannot take what they ask for, or leave in the middle.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use mif::Subscriber;
+use mif_tests::cable::Cable;
+use mif_tests::daemons::{Bus, Mifd};
+use mif_tests::echo::{ECHO_PORT, EchoServer};
+use mif_tests::raw_client::RawClient;
+use mif_tests::served_host::{ServedHost, next};
+use mif_tests::universe::{self, Universe};
+use mif_tests::wait::completes;
+use zbus::{Message, ObjectPath, Variant};
+
+const ROOT: &str = "/org/ietf/Mif1";
+const MANAGER: &str = "org.ietf.Mif1.Manager";
+const PVD: &str = "org.ietf.Mif1.ProvisioningDomain";
+const SUBSCRIBER: &str = "org.ietf.Mif1.Subscriber";
+const PEER: &str = "org.freedesktop.DBus.Peer";
+
+const NOT_SUPPORTED: &str = "org.freedesktop.DBus.Error.NotSupported";
+const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
+
+fn none<'a>() -> HashMap<&'a str, Variant<'a>> {
+    HashMap::new()
+}
+
+fn member(message: &Message) -> String {
+    message.header().member().map(ToString::to_string).unwrap_or_default()
+}
+
+async fn server(universe: &Universe) -> EchoServer {
+    let server = universe.node("server");
+    let cable = Cable::between(universe.host().end("eth1"), server.end("lan")).await;
+    cable.near().add_address("192.0.2.2/24");
+    cable.far().add_address("192.0.2.1/24");
+    EchoServer::on(&server)
+}
+
+async fn served(universe: &Universe, bus: Bus) -> ServedHost {
+    let mifd = Mifd::start(universe, &bus).await;
+    let connection = bus.connect().await;
+    ServedHost { bus, mifd, connection }
+}
+
+/// Makes a subscriber; its path.
+async fn subscribe(client: &mut RawClient, token: &str) -> String {
+    let made = client.call(ROOT, MANAGER, "CreateSubscriber", &(token, none())).await.unwrap();
+    made.body().deserialize::<ObjectPath<'_>>().unwrap().to_string()
+}
+
+#[test]
+fn a_client_that_cannot_take_descriptors_is_told() {
+    universe::run(async |universe| {
+        let _echo = server(&universe).await;
+        let host = ServedHost::start(&universe).await;
+        cannot_take_descriptors(&host).await;
+    });
+}
+
+async fn cannot_take_descriptors(host: &ServedHost) {
+    let pvd = host.pvd("implicit:eth1:ipv4").await.path;
+    let mut client = RawClient::without_descriptors().await;
+    let before = host.descriptors();
+    let arguments = ("192.0.2.1", ECHO_PORT, none());
+    let refused = client.call(pvd.as_str(), PVD, "ConnectToAddress", &arguments).await;
+    assert_eq!(refused.unwrap_err(), NOT_SUPPORTED);
+
+    let subscriber = subscribe(&mut client, "wants").await;
+    let arguments = (7_u32, &pvd, "192.0.2.1", ECHO_PORT, none());
+    client.call(&subscriber, SUBSCRIBER, "ConnectToAddress", &arguments).await.unwrap();
+    while member(&client.next().await) != "Connected" {}
+    client.post(&subscriber, SUBSCRIBER, "TakeConnection", &7_u32).await;
+    let message = loop {
+        let message = client.next().await;
+        if member(&message) == "NotConnected" {
+            break message;
+        }
+    };
+    let body = message.body();
+    let (id, name, text, _): (u32, String, String, HashMap<String, Variant<'_>>) =
+        body.deserialize().unwrap();
+    assert_eq!((id, name.as_str()), (7, NOT_SUPPORTED));
+    assert!(text.contains("descriptor"), "{text}");
+    // Nothing is left of either socket.
+    host.wait_for_descriptors(before + 1).await;
+}
+
+/// How long a call of somebody else takes, the longest of many.
+async fn slowest_call(host: &ServedHost, calls: u32) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for _ in 0..calls {
+        let start = Instant::now();
+        let ping = host.connection.call_method(Some("org.ietf.Mif1"), ROOT, Some(PEER), "Ping", &());
+        completes("an answer to somebody else", ping).await.unwrap();
+        slowest = slowest.max(start.elapsed());
+    }
+    slowest
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_is_closed_and_told_when_it_reads() {
+    universe::run(async |universe| {
+        let _echo = server(&universe).await;
+        let bus =
+            Bus::start_with_limits(&universe, r#"<limit name="max_outgoing_bytes">200000</limit>"#).await;
+        let host = served(&universe, bus).await;
+        let pvd = host.pvd("implicit:eth1:ipv4").await.path;
+        let (diligent, mut messages) = Subscriber::create(&host.connection, "diligent").await.unwrap();
+
+        let mut lazy = RawClient::lazy().await;
+        let path = subscribe(&mut lazy, "lazy").await;
+        let calm = subscribe(&mut lazy, "calm").await;
+        let arguments = (7_u32, &pvd, "192.0.2.1", ECHO_PORT, none());
+        lazy.call(&path, SUBSCRIBER, "ConnectToAddress", &arguments).await.unwrap();
+        while member(&lazy.next().await) != "Connected" {}
+        let with_socket = host.descriptors();
+        // From here on it asks and does not read.
+        let closed = || host.mifd.process().log().contains("a subscriber does not read: closed");
+        let mut asked = 0_u32;
+        while !closed() {
+            for _ in 0..200 {
+                lazy.post(&path, SUBSCRIBER, "AnnounceInterfaces", &()).await;
+                asked += 1;
+            }
+            assert!(asked < 200_000, "it is never closed");
+        }
+        // Its work ended with it, others go on.
+        let slowest = slowest_call(&host, 50).await;
+        assert!(slowest < Duration::from_secs(5), "somebody else waited {slowest:?}");
+        host.wait_for_descriptors(with_socket - 1).await;
+        assert_eq!(diligent.announce_interfaces().await.unwrap(), 2);
+        for _ in 0..2 {
+            assert!(matches!(next(&mut messages).await, mif::Message::InterfaceAnnouncement { .. }));
+        }
+        // What it asks now is refused, and it can be refused only once it reads. Then it learns why.
+        let late = lazy.post(&path, SUBSCRIBER, "AnnounceInterfaces", &()).await;
+        let mut told = Vec::new();
+        let mut last = String::new();
+        while told.is_empty() {
+            let message = lazy.next().await;
+            let header = message.header();
+            let of_path = header.path().is_some_and(|it| it.as_str() == path);
+            assert_ne!(header.reply_serial(), Some(late), "lost, or an error");
+            if of_path && member(&message) == "Closed" {
+                told.push(message.body().deserialize::<(String, HashMap<String, Variant<'_>>)>().unwrap().0);
+            }
+            last = member(&message);
+        }
+        assert_eq!((told[0].as_str(), last.as_str()), ("overrun", "Closed"));
+        for method in ["AnnounceInterfaces", "Close"] {
+            assert_eq!(lazy.call(&path, SUBSCRIBER, method, &()).await.unwrap_err(), UNKNOWN_OBJECT);
+        }
+        // Its other subscriber lost nothing, and the token is free again.
+        lazy.call(&calm, SUBSCRIBER, "AnnounceInterfaces", &()).await.unwrap();
+        assert_eq!(subscribe(&mut lazy, "lazy").await, path);
+        universe.host().ip("link add born type bridge");
+        lazy.call(&path, SUBSCRIBER, "AnnounceInterfaces", &()).await.unwrap();
+        assert!(matches!(next(&mut messages).await, mif::Message::InterfaceAnnouncement { .. }));
+    });
+}
+
+/// How many descriptors and threads mifd has, and how much memory, in kB.
+fn held(host: &ServedHost) -> (usize, String, u64) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.mifd.process().pid())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    (host.descriptors(), field("Threads:"), field("VmRSS:").parse().unwrap())
+}
+
+#[test]
+fn clients_that_vanish_in_the_middle_of_calls_leave_nothing() {
+    universe::run(async |universe| {
+        let _echo = server(&universe).await;
+        let host = ServedHost::start(&universe).await;
+        let pvd = host.pvd("implicit:eth1:ipv4").await.path;
+        vanish(&pvd, 500).await;
+        let settled = async || {
+            completes("the service to have served all", mif::State::read(&host.connection)).await.unwrap();
+        };
+        settled().await;
+        let (descriptors, _, before) = held(&host);
+        vanish(&pvd, 3_000).await;
+        settled().await;
+        host.wait_for_descriptors(descriptors).await;
+        let (_, _, after) = held(&host);
+        assert!(after < before + 4_096, "{before} kB before and {after} kB after 3,000 clients");
+        // Every place is free again.
+        let (subscriber, mut messages) = Subscriber::create(&host.connection, "next").await.unwrap();
+        let request = mif::ConnectRequest::new([192, 0, 2, 1].into(), ECHO_PORT);
+        for id in 0..32 {
+            subscriber.connect_to_address(id, &pvd, &request).await.unwrap();
+        }
+        for _ in 0..32 {
+            let message = next(&mut messages).await;
+            assert!(matches!(message, mif::Message::Connected { .. }), "{message:?}");
+        }
+    });
+}
+
+/// Clients that leave behind calls of every kind, some before and some after the service has looked at them.
+async fn vanish(pvd: &zbus::OwnedObjectPath, clients: u32) {
+    for number in 0..clients {
+        let mut client = RawClient::without_descriptors().await;
+        client.post(ROOT, MANAGER, "CreateSubscriber", &("gone", none())).await;
+        let path = format!("/org/ietf/Mif1Subscriber/{}/gone", client.name()[1..].replace('.', "_"));
+        client.post(&path, SUBSCRIBER, "AnnounceInterfaces", &()).await;
+        // One that answers, and one that never does.
+        for (id, address) in [(1_u32, "192.0.2.1"), (2, "192.0.2.99")] {
+            let arguments = (id, pvd, address, ECHO_PORT, none());
+            client.post(&path, SUBSCRIBER, "ConnectToAddress", &arguments).await;
+        }
+        client.post(&path, SUBSCRIBER, "TranslateName", &(1_u32, pvd, "a.test", none())).await;
+        let arguments = ("192.0.2.99", ECHO_PORT, none());
+        client.post(pvd.as_str(), PVD, "ConnectToAddress", &arguments).await;
+        if number % 2 == 0 {
+            while member(&client.next().await) != "Connected" {}
+        }
+    }
+}
