@@ -119,6 +119,8 @@ pub mod identifier {
     pub const NO_INTERNET: &str = "no-internet";
     /// `s`: the program that told
     pub const TOLD_BY: &str = "told-by";
+    /// `aa{sv}`: RFC 9704
+    pub const SPLIT_DNS_CLAIMS: &str = "split-dns-claims";
 }
 
 /// The path of the subscriber that the owner of `unique_name` makes with `token`. It may be called before

@@ -32,6 +32,7 @@ pub mod dns;
 pub mod echo;
 pub mod encrypted_dns;
 mod filesystem;
+pub mod https;
 pub mod node;
 pub mod peers;
 pub mod process;

@@ -109,16 +109,20 @@ Show interfaces and provisioning domains as they are now.
 Each interface is followed by its provisioning domains (PvDs): the Id; the origin (explicit: named by the \
 network, RFC 8801; implicit: made up from what the link was configured with); the address family; the \
 configuration elements it was configured by (ra, dhcpv4, dhcpv6, static, vpn ...); and whether programs \
-that know nothing of PvDs use it (default).
+that know nothing of PvDs use it (default). Then what it was configured with, as far as there is any: \
+addresses and how long they last, servers, prefixes and routes, the DHCP lease, the captive portal, and what the \
+network says of itself (RFC 8801).
 
 With --json, one object:
   startup       bool: links are still being asked, PvDs may be missing
   default_provisioning_domains    paths
   interfaces    list of: path, ifindex, name, display_name, kind, state, provisioning_domains:
                 list of: path, id, origin, family, default (bool), elements, addresses, dns_servers,
-                search_domains, routers, configuration_revision;
+                search_domains, routers, configuration_revision, configuration;
                 addresses: list of address, prefix_length, state, element (or null), temporary,
-                preferred_seconds and valid_seconds (time left; null: for ever)";
+                preferred_seconds and valid_seconds (time left; null: for ever);
+                configuration: what GetAllConfigurationData gives for \"any\", times as microseconds of
+                CLOCK_BOOTTIME (null: the PvD has gone meanwhile)";
 
 const MONITOR_HELP: &str = "\
 Show interfaces, PvDs, configuration elements and addresses as they come and go.

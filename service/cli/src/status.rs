@@ -1,5 +1,7 @@
 //! `mifctl status`: interfaces and provisioning domains as they are now.
 
+mod configuration;
+mod details;
 mod json;
 #[cfg(test)]
 pub mod samples;
@@ -7,6 +9,7 @@ mod tree;
 
 use std::time::Duration;
 
+use configuration::Configurations;
 use mif::State;
 use zbus::Connection;
 
@@ -20,18 +23,21 @@ const READ_TIMEOUT: Duration = Duration::from_secs(25);
 /// Shows the state.
 pub async fn run(connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let state = read_state(connection).await?;
+    let configurations = in_time(Configurations::read(connection, &state)).await?;
     let now = clock::since_boot();
     if output.is_json() {
-        return output.json(&json::Status::new(&state, now));
+        return output.json(&json::Status::new(&state, &configurations, now));
     }
-    let text = tree::render(&state, now, output.paint());
+    let text = tree::render(&state, &configurations, now, output.paint());
     output.text(&text)
 }
 
 /// Reads the state of a service that answers.
 pub async fn read_state(connection: &Connection) -> Result<State, Failure> {
-    match tokio::time::timeout(READ_TIMEOUT, State::read(connection)).await {
-        Ok(state) => Ok(state?),
-        Err(_) => Err(Failure::Silent(READ_TIMEOUT.as_secs())),
-    }
+    in_time(async { Ok(State::read(connection).await?) }).await
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let silent = |_| Failure::Silent(READ_TIMEOUT.as_secs());
+    tokio::time::timeout(READ_TIMEOUT, answer).await.map_err(silent)?
 }

@@ -46,6 +46,7 @@ eth0  ethernet, up
     DNS        10.1.0.53
     search     none
     routers    10.1.0.1
+    MTU        1400
 
 wlan0  wifi, up
   home.example  IPv4
@@ -63,6 +64,9 @@ wlan0  wifi, up
     let pvd = &status["interfaces"][1]["provisioning_domains"][0];
     assert_eq!((&pvd["id"], &pvd["path"]), (&"home.example".into(), &HOME.into()));
     assert_eq!(pvd["addresses"][0]["valid_seconds"], serde_json::Value::Null);
+    assert_eq!(pvd["configuration"], serde_json::Value::Null, "it has just gone");
+    let office = &status["interfaces"][0]["provisioning_domains"][0];
+    assert_eq!(office["configuration"]["mtu"], 1400);
 }
 
 #[tokio::test]

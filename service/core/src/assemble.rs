@@ -7,6 +7,7 @@
 //! Advertisement asked for it.
 
 mod explicit;
+mod fetched;
 mod ipv4;
 mod ipv6;
 mod settings;
@@ -55,6 +56,7 @@ pub fn assemble(facts: &LinkFacts, now: BootTime) -> Assembly {
     ipv4::assemble(facts, by_hand, &mut assembly);
     ipv6::assemble(facts, by_hand, now, &mut assembly);
     settings::join(facts, by_hand, &mut assembly);
+    fetched::assemble(facts, &mut assembly);
     for draft in assembly.pvds.values_mut() {
         draft.cut_to_limits();
     }

@@ -1,4 +1,9 @@
-//! The Captive-Portal options of DHCPv4, DHCPv6 and Router Advertisements (RFC 8910 2), which carry the same.
+//! Captive portals: the options of DHCPv4, DHCPv6 and Router Advertisements (RFC 8910 2), which carry the same, and
+//! the API that they name ([`Captivity`], RFC 8908).
+
+mod api;
+
+pub use api::{BadStatus, Captivity};
 
 use crate::text;
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,13 @@
 //! Configuration elements and the configuration data that each of them gave (the draft, 3.5.10 and 3.5.15).
 
 use crate::BootTime;
+use crate::captive_portal::Captivity;
+use crate::pvd_info::AdditionalInformation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Where a piece of configuration came from: the draft's Configuration Element Type (3.5.10).
 ///
@@ -97,6 +100,19 @@ impl Prefix {
     pub fn covers(&self, address: IpAddr) -> bool {
         AddressFamily::of(address) == AddressFamily::of(self.address)
             && Self::covering(address, self.length).address == self.address
+    }
+
+    /// Whether all addresses of `other` lie in this prefix.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.length <= other.length && self.covers(other.address)
+    }
+
+    /// Reads `address/length`; host bits are cleared. `None` when it is none.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (address, length) = text.split_once('/')?;
+        let (address, length) = (address.parse::<IpAddr>().ok()?, length.parse::<u8>().ok()?);
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        (length <= longest).then(|| Self::covering(address, length))
     }
 }
 
@@ -246,6 +262,13 @@ pub struct Configuration {
     /// `told-by`: the program that told of it; `None` for what the kernel and routers tell themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told_by: Option<String>,
+    /// `captive`, `captive-portal-url` and `captive-expires` (RFC 8908): what the API at `captive_portal` says. No
+    /// source gives it, hence no recording holds it.
+    #[serde(skip)]
+    pub captivity: Option<Captivity>,
+    /// `additional-information` and what is in it (RFC 8801 4). In no recording, as `captivity`.
+    #[serde(skip)]
+    pub additional_information: Option<Arc<AdditionalInformation>>,
 }
 
 /// A resolver that speaks encrypted DNS, as its network designates it (RFC 9463 3).
@@ -317,6 +340,8 @@ impl Configuration {
             lease_expires,
             pvd_option,
             told_by,
+            captivity,
+            additional_information,
         } = self;
         *dns_servers == other.dns_servers
             && *search_domains == other.search_domains
@@ -335,6 +360,12 @@ impl Configuration {
             && lease_expires.is_some() == other.lease_expires.is_some()
             && *pvd_option == other.pvd_option
             && *told_by == other.told_by
+            && both(captivity.as_ref(), other.captivity.as_ref(), Captivity::same_but_times)
+            && both(
+                additional_information.as_deref(),
+                other.additional_information.as_deref(),
+                AdditionalInformation::same_but_times,
+            )
     }
 
     /// The same with these routes, of medium preference and without end.
@@ -368,6 +399,17 @@ impl Configuration {
         keep_first(&mut self.lease_expires, &later.lease_expires);
         keep_first(&mut self.pvd_option, &later.pvd_option);
         keep_first(&mut self.told_by, &later.told_by);
+        keep_first(&mut self.captivity, &later.captivity);
+        keep_first(&mut self.additional_information, &later.additional_information);
+    }
+}
+
+/// Whether there is neither, or both and they are the `same`.
+fn both<T>(one: Option<&T>, other: Option<&T>, same: impl Fn(&T, &T) -> bool) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => same(one, other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::configuration::{AddressFamily, Preference, Prefix, RouteKey};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
 use crate::facts::{DefaultRoute, Facts, LinkFacts, Overflow};
+use crate::fetch::{self, Fetch, FetchKind, FetchPolicy, FetchReport, Random, Steps, Topic};
 use crate::pvd::{Origin, Pvd, PvdKey, Serial};
 use crate::snapshot::{Defaults, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,15 +22,29 @@ pub struct Settings {
     pub grace: Duration,
     /// The first object number: one that no earlier run in this boot has given out.
     pub first_serial: u64,
+    /// What web servers of networks may be asked for.
+    pub fetches: FetchPolicy,
+    /// Where the row of random moments begins: another value on every host and in every run.
+    pub seed: u64,
 }
 
 /// What the engine wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Send a Router Solicitation on this link.
     Solicit {
         /// Where.
         ifindex: Ifindex,
+    },
+    /// Ask a web server inside a provisioning domain. What came of it is told by [`Event::Fetched`].
+    Fetch(Box<Fetch>),
+    /// Give up a request of this sort, if one is under way. That a provisioning domain is gone ends its requests
+    /// without this.
+    CancelFetch {
+        /// The provisioning domain.
+        pvd: Serial,
+        /// What was asked.
+        kind: FetchKind,
     },
 }
 
@@ -55,6 +70,8 @@ pub struct Batch {
     pub commands: Vec<Command>,
     /// What was left out.
     pub notices: Vec<Notice>,
+    /// What became of requests to web servers, by link.
+    pub reports: Vec<(Ifindex, FetchReport)>,
 }
 
 impl Batch {
@@ -78,6 +95,7 @@ pub struct Engine {
     timers: Timers,
     startup: Startup,
     notices: Vec<Notice>,
+    random: Random,
 }
 
 /// The links that the first dump found up and that are not settled yet.
@@ -104,6 +122,7 @@ impl Engine {
             timers: Timers::default(),
             startup: Startup::BeforeInventory,
             notices: Vec::new(),
+            random: Random::new(settings.seed),
         }
     }
 
@@ -182,7 +201,10 @@ impl Engine {
             batch.commands.push(Command::Solicit { ifindex });
         }
         let assembly = assemble(facts, now);
-        let deadline = facts.next_deadline(now, grace).into_iter().chain(assembly.wake).min();
+        let wanted = fetch::wanted(facts, &assembly.pvds, self.settings.fetches);
+        let steps = facts.fetches_mut().update(now, &wanted, &mut self.random);
+        let wakes = [facts.next_deadline(now, grace), assembly.wake, steps.wake];
+        let deadline = wakes.into_iter().flatten().min();
         self.timers.set(ifindex, deadline);
         let (link, birth) = (facts.link().cloned(), facts.birth());
         // Gone and back with the same number since the last batch: that is another interface.
@@ -200,6 +222,8 @@ impl Engine {
         let published = self.published.entry(ifindex);
         let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
         published.update(&link, assembly.pvds, &mut target);
+        let published = &*published;
+        carry_over(ifindex, published, steps, batch);
     }
 
     /// Nobody is told of these, but whoever asks must see them.
@@ -315,6 +339,19 @@ impl Engine {
     }
 }
 
+/// Makes commands of what a link's requests need.
+fn carry_over(ifindex: Ifindex, published: &Published, steps: Steps, batch: &mut Batch) {
+    for Topic { pvd, kind } in steps.cancel {
+        let pvd = published.pvd(&pvd).map(|pvd| pvd.serial);
+        batch.commands.extend(pvd.map(|pvd| Command::CancelFetch { pvd, kind }));
+    }
+    for (key, subject) in steps.fetch {
+        let pvd = published.pvd(&key).map(|pvd| pvd.serial);
+        batch.commands.extend(pvd.map(|pvd| Command::Fetch(Box::new(Fetch { ifindex, pvd, key, subject }))));
+    }
+    batch.reports.extend(steps.reports.into_iter().map(|report| (ifindex, report)));
+}
+
 const fn ifindex_of(event: &Event) -> Option<Ifindex> {
     match event {
         Event::ResyncBegin | Event::ResyncEnd => None,
@@ -322,6 +359,7 @@ const fn ifindex_of(event: &Event) -> Option<Ifindex> {
         Event::Address(address) => Some(address.key.ifindex),
         Event::AddressGone { key } => Some(key.ifindex),
         Event::Route(route) | Event::RouteGone { route } => Some(route.ifindex),
+        Event::Fetched(fetched) => Some(fetched.ifindex),
         Event::LinkGone { ifindex }
         | Event::RouterAdvertisement { ifindex, .. }
         | Event::Lease { ifindex, .. }

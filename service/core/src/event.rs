@@ -2,6 +2,7 @@
 
 use crate::BootTime;
 use crate::configuration::Prefix;
+use crate::fetch::Fetched;
 use crate::ra::RouterAdvertisement;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr};
@@ -98,6 +99,8 @@ pub enum Event {
         /// Who told.
         manager: SettingsManager,
     },
+    /// A web server was asked as the engine commanded, and this came of it.
+    Fetched(Box<Fetched>),
 }
 
 /// A link as the kernel sees it.

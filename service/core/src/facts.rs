@@ -167,6 +167,9 @@ impl Facts {
             Event::SettingsGone { ifindex, manager } => {
                 self.change(ifindex, |facts| facts.remove_settings(manager))
             }
+            Event::Fetched(fetched) => {
+                self.change(fetched.ifindex, |facts| facts.take_fetched(now, &fetched))
+            }
         }
     }
 

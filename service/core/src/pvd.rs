@@ -4,7 +4,7 @@ use crate::BootTime;
 use crate::address_selection::{Candidate, Mobility};
 use crate::configuration::{AddressFamily, Configuration, Element};
 use crate::event::{Ifindex, LinkKind, LinkState};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -87,11 +87,11 @@ impl Family {
 }
 
 /// What makes a provisioning domain on a link the same one over time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PvdKey {
     /// An explicit provisioning domain, by its PvD ID (RFC 8801): one ID on two links is two of them.
-    #[serde(serialize_with = "serialize_id")]
+    #[serde(serialize_with = "serialize_id", deserialize_with = "deserialize_id")]
     Explicit(Arc<str>),
     /// The implicit IPv4 provisioning domain of a link.
     ImplicitIpv4,
@@ -217,6 +217,10 @@ impl Pvd {
 
 fn serialize_id<S: Serializer>(id: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(id)
+}
+
+fn deserialize_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Arc::from)
 }
 
 impl fmt::Display for Serial {

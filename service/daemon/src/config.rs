@@ -14,12 +14,19 @@
 //! encryption = "announced"
 //! # Certificates to be trusted besides those of the machine (a PEM file).
 //! # certificates = "/etc/mif/dns-ca.pem"
+//!
+//! [web]
+//! # Ask networks that offer it for additional information (RFC 8801), always by HTTPS and inside that network.
+//! additional-information = true
+//! # Ask the captive portal API that a network names (RFC 8908) whether this host is captive, in the same way.
+//! captive-portal = true
 //! ```
 
 mod dns;
 
 pub use dns::Dns;
 
+use mif_core::fetch::FetchPolicy;
 use serde::Deserialize;
 use std::fmt;
 use std::io;
@@ -41,6 +48,8 @@ pub struct Config {
     pub interfaces: Interfaces,
     /// `[dns]`.
     pub dns: Dns,
+    /// `[web]`.
+    pub web: Web,
 }
 
 /// How much goes to the log.
@@ -71,6 +80,31 @@ impl Interfaces {
     /// How long provisioning domains stay when an interface loses its carrier.
     pub const fn grace(&self) -> Duration {
         Duration::from_millis(self.grace_ms.0 as u64)
+    }
+}
+
+/// `[web]`: what web servers of networks are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Web {
+    additional_information: bool,
+    captive_portal: bool,
+}
+
+impl Web {
+    /// The same, for the engine.
+    pub const fn policy(&self) -> FetchPolicy {
+        FetchPolicy {
+            additional_information: self.additional_information,
+            captive_portal: self.captive_portal,
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        let FetchPolicy { additional_information, captive_portal } = FetchPolicy::default();
+        Self { additional_information, captive_portal }
     }
 }
 
@@ -158,13 +192,18 @@ struct Key {
 
 const TABLE: &str = "a table, written as a line in brackets";
 
-const KEYS: [Key; 6] = [
+const SWITCH: &str = "true or false";
+
+const KEYS: &[Key] = &[
     Key { table: "", name: "log", takes: "one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"" },
     Key { table: "", name: "interfaces", takes: TABLE },
     Key { table: "", name: "dns", takes: TABLE },
     Key { table: "dns", name: "encryption", takes: "one of \"off\", \"announced\", \"opportunistic\"" },
     Key { table: "dns", name: "certificates", takes: "the path of a PEM file, from / on" },
     Key { table: "interfaces", name: "grace-ms", takes: "whole milliseconds from 0 to 60000" },
+    Key { table: "", name: "web", takes: TABLE },
+    Key { table: "web", name: "additional-information", takes: SWITCH },
+    Key { table: "web", name: "captive-portal", takes: SWITCH },
 ];
 
 impl Config {
@@ -343,6 +382,18 @@ mod tests {
     }
 
     #[test]
+    fn web_servers_are_asked_unless_they_are_not_to_be() {
+        assert_eq!(parse("").unwrap().web.policy(), FetchPolicy::default());
+        let off =
+            parse("[web]\nadditional-information = false\ncaptive-portal = false\n").unwrap().web.policy();
+        assert_eq!(off, FetchPolicy { additional_information: false, captive_portal: false });
+        assert_eq!(
+            message("web.captive-portal = \"no\"\n"),
+            "mifd.toml:1:22: web.captive-portal is \"no\": it takes true or false"
+        );
+    }
+
+    #[test]
     fn the_example_at_the_top_is_valid() {
         let example: String = include_str!("config.rs")
             .lines()
@@ -358,7 +409,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             message("log = \"info\"\nlogg = \"info\"\n"),
-            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns; did you mean \"log\"?"
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web; did you mean \"log\"?"
         );
         assert_eq!(
             message("[interfaces]\n  grace_ms = 5\n"),
@@ -370,11 +421,11 @@ mod tests {
         );
         assert_eq!(
             message("[connections]\ntimeout = 5\n"),
-            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns"
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web"
         );
         assert_eq!(
             message("grace-ms = 5\n"),
-            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns"
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web"
         );
     }
 

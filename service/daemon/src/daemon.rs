@@ -5,9 +5,11 @@ use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::recorder::Recorder;
 use crate::socket::{self, caller::NamespaceCookie};
-use crate::source::{self, Observation, Solicitor, SourceError};
+use crate::source::{self, Fetcher, Observation, Solicitor, SourceError};
 use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
+use mif_core::event::Ifindex;
+use mif_core::fetch::{FetchPolicy, FetchReport};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub struct Options {
     pub translation: translate::Settings,
     /// Where to record what the sources see.
     pub record: Option<PathBuf>,
+    /// What web servers of networks may be asked for.
+    pub fetches: FetchPolicy,
 }
 
 /// Which bus to serve.
@@ -90,10 +94,16 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let stop = stop_signal()?;
     let connection = connect(&options.bus).await?;
     let (feed, observations) = mpsc::channel(FEED);
-    let source::Started { solicitor, mut inventory, mut sources } = source::start(feed)?;
+    let source::Started { solicitor, mut inventory, mut sources } = source::start(feed.clone())?;
     let recorder = options.record.map(Recorder::start);
-    let settings = Settings { grace: options.grace, first_serial: clock::now().as_micros() };
-    let mut driver = Driver { engine: Engine::new(settings), observations, solicitor, recorder };
+    let settings = Settings {
+        grace: options.grace,
+        first_serial: clock::now().as_micros(),
+        fetches: options.fetches,
+        seed: seed(),
+    };
+    let fetcher = Fetcher::new(feed, options.translation.clone());
+    let mut driver = Driver { engine: Engine::new(settings), observations, solicitor, fetcher, recorder };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
@@ -118,6 +128,7 @@ struct Driver {
     engine: Engine,
     observations: mpsc::Receiver<Observation>,
     solicitor: Solicitor,
+    fetcher: Fetcher,
     recorder: Option<Recorder>,
 }
 
@@ -188,13 +199,35 @@ impl Driver {
         for command in &batch.commands {
             match command {
                 Command::Solicit { ifindex } => self.solicitor.solicit(*ifindex),
+                Command::Fetch(_) | Command::CancelFetch { .. } => {}
             }
+        }
+        self.fetcher.carry_out(&batch);
+        for (ifindex, report) in &batch.reports {
+            tell(*ifindex, report);
         }
         for Notice { ifindex, overflow } in &batch.notices {
             tracing::warn!(ifindex, ?overflow, "a limit is reached, the rest is left out");
         }
         batch
     }
+}
+
+/// One line for what came of a request: the schedule of requests limits how many there are.
+fn tell(ifindex: Ifindex, FetchReport { pvd, kind, result }: &FetchReport) {
+    match result {
+        Ok(()) => tracing::debug!(ifindex, ?pvd, "got {kind}"),
+        Err(why) => {
+            tracing::debug!(ifindex, ?pvd, %why, "no {kind}");
+            tracing::warn!(ifindex, "no {kind}: {why}");
+        }
+    }
+}
+
+/// Another number in every run and on every host, for moments that must differ between hosts.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, DaemonError> {

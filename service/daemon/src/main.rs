@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         grace: config.interfaces.grace(),
         translation: config.dns.settings(),
         record: arguments.record,
+        fetches: config.web.policy(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {

@@ -1,5 +1,6 @@
 //! The service under test.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
@@ -27,6 +28,7 @@ pub struct MifdSettings {
     log: String,
     session: bool,
     arguments: Vec<String>,
+    environment: Vec<(String, OsString)>,
 }
 
 impl MifdSettings {
@@ -40,6 +42,7 @@ impl MifdSettings {
             log: "debug".to_owned(),
             session: false,
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -78,6 +81,13 @@ impl MifdSettings {
         self
     }
 
+    /// A variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Starts it and waits until it owns its name, that is after its first inventory.
     ///
     /// # Panics
@@ -101,6 +111,7 @@ impl MifdSettings {
             command.args(["--bus", self.bus.address()]);
         }
         command.args(["--log", &self.log]).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(text) = &self.config {
             command.arg("--config").arg(write_file("mifd.toml", text));
         }

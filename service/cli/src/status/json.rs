@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use mif::{Address, Interface, ProvisioningDomain, State};
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::configuration::{Configuration, Configurations};
 
 use crate::format::seconds_left;
 
@@ -40,6 +43,7 @@ struct PvdView<'a> {
     search_domains: &'a [String],
     routers: &'a [IpAddr],
     configuration_revision: u32,
+    configuration: Option<&'a Map<String, Value>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,17 +59,27 @@ struct AddressView<'a> {
 
 impl<'a> Status<'a> {
     /// The view of a state at `now` (CLOCK_BOOTTIME).
-    pub fn new(state: &'a State, now: Duration) -> Self {
+    pub fn new(state: &'a State, configurations: &'a Configurations, now: Duration) -> Self {
         Self {
             startup: state.startup,
             default_provisioning_domains: state.default_pvds.iter().map(|path| path.as_str()).collect(),
-            interfaces: state.interfaces.iter().map(|it| InterfaceView::new(it, state, now)).collect(),
+            interfaces: state
+                .interfaces
+                .iter()
+                .map(|it| InterfaceView::new(it, state, configurations, now))
+                .collect(),
         }
     }
 }
 
 impl<'a> InterfaceView<'a> {
-    fn new(interface: &'a Interface, state: &State, now: Duration) -> Self {
+    fn new(
+        interface: &'a Interface,
+        state: &State,
+        configurations: &'a Configurations,
+        now: Duration,
+    ) -> Self {
+        let view = |pvd| PvdView::new(pvd, state, configurations, now);
         Self {
             path: interface.path.as_str(),
             ifindex: interface.ifindex,
@@ -73,13 +87,18 @@ impl<'a> InterfaceView<'a> {
             display_name: &interface.display_name,
             kind: interface.kind.as_str(),
             state: interface.state.as_str(),
-            provisioning_domains: interface.pvds.iter().map(|it| PvdView::new(it, state, now)).collect(),
+            provisioning_domains: interface.pvds.iter().map(view).collect(),
         }
     }
 }
 
 impl<'a> PvdView<'a> {
-    fn new(pvd: &'a ProvisioningDomain, state: &State, now: Duration) -> Self {
+    fn new(
+        pvd: &'a ProvisioningDomain,
+        state: &State,
+        configurations: &'a Configurations,
+        now: Duration,
+    ) -> Self {
         Self {
             path: pvd.path.as_str(),
             id: &pvd.id,
@@ -92,6 +111,7 @@ impl<'a> PvdView<'a> {
             search_domains: &pvd.search_domains,
             routers: &pvd.routers,
             configuration_revision: pvd.configuration_revision,
+            configuration: configurations.of(pvd).map(Configuration::values),
         }
     }
 }
@@ -119,13 +139,16 @@ mod tests {
     #[test]
     fn the_schema_is_that_of_the_help() {
         let state = samples::two_isps();
-        let value = serde_json::to_value(Status::new(&state, Duration::from_secs(1_000))).unwrap();
+        let configurations = samples::configurations(&state);
+        let value =
+            serde_json::to_value(Status::new(&state, &configurations, Duration::from_secs(1_000))).unwrap();
         let pvd = &value["interfaces"][1]["provisioning_domains"][0];
         assert_eq!(pvd["id"], "implicit:eth0:ipv4");
         assert_eq!(pvd["default"], true);
         assert_eq!(pvd["addresses"][0]["address"], "192.0.2.10");
         assert_eq!(pvd["addresses"][0]["valid_seconds"], 86_399);
         assert_eq!(pvd["dns_servers"][0], "192.0.2.53");
+        assert_eq!(pvd["configuration"]["mtu"], 1400);
 
         // Every field is described.
         let help = <crate::args::Arguments as clap::CommandFactory>::command()
@@ -139,7 +162,10 @@ mod tests {
                 serde_json::Value::Object(fields) => {
                     for (name, field) in fields {
                         assert!(help.contains(name.as_str()), "{name}");
-                        levels.push(field);
+                        // What is in it is the D-Bus interface's to describe.
+                        if name != "configuration" {
+                            levels.push(field);
+                        }
                     }
                 }
                 serde_json::Value::Array(items) => levels.extend(items),

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use mif::wire::{AddressState, Deadline, Element, Family, InterfaceKind, InterfaceState, Origin};
 use mif::{Address, Interface, ProvisioningDomain, State};
+use serde_json::json;
 use zbus::OwnedObjectPath;
+
+use super::configuration::Configurations;
 
 /// eth0 with an implicit IPv4 and an implicit IPv6 PvD; eth1 and wlan0 in the explicit PvD isp.example.
 pub fn two_isps() -> State {
@@ -39,6 +42,51 @@ pub fn two_isps() -> State {
         default_pvds: vec![path("pvd", 11), path("pvd", 13)],
         startup: false,
     }
+}
+
+/// What two of them are configured with: a lease with a portal, and the explicit one with all that it says.
+pub fn configurations(state: &State) -> Configurations {
+    let named = |id: &str| state.pvds().find(|pvd| pvd.id == id).unwrap();
+    let leased = json!({
+        "mtu": 1400,
+        "ntp-servers": ["192.0.2.123"],
+        "nis-domain": "office",
+        "nis-servers": ["192.0.2.7"],
+        "lease-expires": 87_399_000_000_u64,
+        "server-identifier": "192.0.2.1",
+        "told-by": "dhcpcd",
+        "captive-portal": "https://portal.example/api",
+        "captive": true,
+        "captive-portal-url": "https://portal.example/login",
+        "routes": [
+            {"destination": "0.0.0.0/0", "gateway": "192.0.2.1", "preference": "medium", "valid-until": 87_399_000_000_u64},
+            {"destination": "192.0.2.0/24", "preference": "medium", "valid-until": u64::MAX},
+        ],
+    });
+    let explicit = json!({
+        "pref64": ["64:ff9b::/96"],
+        "encrypted-dns": [
+            {"name": "dns.isp.example", "addresses": ["2001:db8:2::53"], "priority": 1, "alpn": ["dot", "h2"], "path": "/q{?dns}"},
+        ],
+        "prefixes": [{
+            "prefix": "2001:db8:2::/64", "on-link": true, "autonomous": true,
+            "preferred-until": 2_795_000_000_u64, "valid-until": 4_595_000_000_u64,
+        }],
+        "routes": [
+            {"destination": "::/0", "gateway": "fe80::1", "preference": "high", "valid-until": 2_800_000_000_u64},
+        ],
+        "captive-portal": "https://portal.example/api",
+        "pvd-option-sequence": 7,
+        "pvd-option-flags": ["http"],
+        "additional-information": r#"{"dnsZones":["corp.example"],"noInternet":true,"vendor-x":{}}"#,
+        "additional-information-expires": 4_600_000_000_u64,
+        "dns-zones": ["corp.example"],
+        "no-internet": true,
+        "split-dns-claims": [
+            {"resolver": "dns.isp.example", "parent": "corp.example", "subdomains": ["*"], "verified": false},
+        ],
+    });
+    Configurations::default().with(named("implicit:eth0:ipv4"), leased).with(named("isp.example"), explicit)
 }
 
 fn explicit(serial: u32, interface: &Interface, source: &str) -> ProvisioningDomain {

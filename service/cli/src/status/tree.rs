@@ -5,6 +5,8 @@ use std::time::Duration;
 use mif::wire::{AddressState, Deadline, Family, InterfaceKind, InterfaceState};
 use mif::{Address, Interface, ProvisioningDomain, State};
 
+use super::configuration::Configurations;
+use super::details;
 use crate::format::{self, line};
 use crate::output::{Paint, Style};
 
@@ -12,14 +14,14 @@ use crate::output::{Paint, Style};
 const LABEL: usize = 11;
 
 /// The whole text. `now` is CLOCK_BOOTTIME.
-pub fn render(state: &State, now: Duration, paint: Paint) -> String {
+pub fn render(state: &State, configurations: &Configurations, now: Duration, paint: Paint) -> String {
     let mut text = String::new();
     if state.startup {
         let notice = "The service has just started and is still asking the networks: more may come.";
         line(&mut text, &paint.paint(Style::Notice, notice));
         text.push('\n');
     }
-    let tree = Tree { state, now, paint };
+    let tree = Tree { state, configurations, now, paint };
     for interface in tree.in_reading_order() {
         tree.interface(&mut text, interface);
     }
@@ -42,6 +44,7 @@ fn closing_words(state: &State) -> &'static str {
 
 struct Tree<'a> {
     state: &'a State,
+    configurations: &'a Configurations,
     now: Duration,
     paint: Paint,
 }
@@ -89,6 +92,11 @@ impl Tree<'_> {
             ("routers", joined(&pvd.routers)),
         ] {
             self.value(text, label, if value.is_empty() { "none" } else { &value });
+        }
+        for (label, value) in
+            self.configurations.of(pvd).into_iter().flat_map(|it| details::lines(it, self.now))
+        {
+            self.value(text, label, &value);
         }
     }
 
@@ -157,18 +165,22 @@ mod tests {
 
     #[test]
     fn two_isps() {
-        let text = render(&samples::two_isps(), NOW, Paint::PLAIN);
+        let state = samples::two_isps();
+        let text = render(&state, &samples::configurations(&state), NOW, Paint::PLAIN);
         assert_eq!(text, include_str!("two_isps.txt"), "\n{text}");
     }
 
     #[test]
     fn a_machine_without_networks_is_told_in_words() {
-        assert_eq!(render(&State::default(), NOW, Paint::PLAIN), "No network interface.\n");
+        assert_eq!(
+            render(&State::default(), &Configurations::default(), NOW, Paint::PLAIN),
+            "No network interface.\n"
+        );
 
         let mut state = samples::two_isps();
         state.interfaces.retain(|interface| interface.name == "lo");
         state.default_pvds.clear();
-        let text = render(&state, NOW, Paint::PLAIN);
+        let text = render(&state, &Configurations::default(), NOW, Paint::PLAIN);
         assert!(text.ends_with("No provisioning domain: this machine is on no network now.\n"), "{text}");
     }
 
@@ -177,7 +189,7 @@ mod tests {
         let mut state = samples::two_isps();
         state.startup = true;
         state.default_pvds.clear();
-        let text = render(&state, NOW, Paint::PLAIN);
+        let text = render(&state, &Configurations::default(), NOW, Paint::PLAIN);
         assert!(text.starts_with("The service has just started"), "{text}");
         assert!(text.contains("No default:"), "{text}");
     }

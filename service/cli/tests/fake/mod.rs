@@ -114,6 +114,7 @@ impl Service {
             ("org.freedesktop.DBus.Properties", "GetAll") => self.reply(call, &manager()).await,
             ("org.ietf.Mif1.Manager", "CreateSubscriber") => self.create_subscriber(call).await,
             ("org.ietf.Mif1.ProvisioningDomain", "TranslateName") => self.translate_name(call).await,
+            ("org.ietf.Mif1.ProvisioningDomain", "GetAllConfigurationData") => self.configuration(call).await,
             ("org.ietf.Mif1.ProvisioningDomain", "ConnectToAddress") => self.connect_to_address(call).await,
             (SUBSCRIBER, _) => self.announce(call, member).await,
             _ => self.fail(call, "org.freedesktop.DBus.Error.UnknownMethod", member).await,
@@ -147,6 +148,15 @@ impl Service {
         ]);
         let details: Dict = HashMap::from([("answers", Variant::from(vec![answer]))]);
         self.reply(call, &(vec![address], details)).await;
+    }
+
+    /// One is configured; the other one has just gone.
+    async fn configuration(&self, call: &Message) {
+        if call.header().path().unwrap().as_str() != OFFICE {
+            return self.fail(call, "org.freedesktop.DBus.Error.UnknownObject", "no such object").await;
+        }
+        let values: Dict = HashMap::from([("mtu", Variant::from(1400_u32))]);
+        self.reply(call, &values).await;
     }
 
     async fn connect_to_address(&self, call: &Message) {

@@ -3,10 +3,13 @@
 use super::told::Told;
 use super::{Advertiser, Discovery, Overflow, RouterFacts};
 use crate::BootTime;
+use crate::configuration::Prefix;
 use crate::event::{Address, AddressKey, Link, LinkKind, LinkState, Route};
+use crate::fetch::{Fetched, Fetches};
 use crate::lease::{Dhcpv6Lease, Lease, LeaseClient, LinkSettings, SettingsManager};
 use crate::limits;
-use crate::ra::RouterAdvertisement;
+use crate::pvd::PvdKey;
+use crate::ra::{PvdOption, RouterAdvertisement};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -25,6 +28,7 @@ pub struct LinkFacts {
     routes: BTreeMap<Route, bool>,
     routers: BTreeMap<Advertiser, RouterFacts>,
     told: Told,
+    fetches: Fetches,
     noticed: BTreeSet<Overflow>,
 }
 
@@ -100,6 +104,21 @@ impl LinkFacts {
     /// What people or a VPN set on the link, as its manager told, without what was given by the network.
     pub fn settings(&self) -> Option<(SettingsManager, &LinkSettings)> {
         self.told.settings()
+    }
+
+    /// The PvD option that stands for this ID now.
+    pub fn pvd_option(&self, id: &str) -> Option<&PvdOption> {
+        option_of(&self.routers, id)
+    }
+
+    /// What web servers of this link were asked, and what they said.
+    pub const fn fetches(&self) -> &Fetches {
+        &self.fetches
+    }
+
+    /// The same, to decide what is asked next.
+    pub const fn fetches_mut(&mut self) -> &mut Fetches {
+        &mut self.fetches
     }
 
     /// Until when `fact` may wait for an advertisement that explains it.
@@ -246,6 +265,18 @@ impl LinkFacts {
         self.told.remove_settings(manager);
     }
 
+    pub(super) fn take_fetched(&mut self, now: BootTime, fetched: &Fetched) {
+        self.expire_routers(now);
+        let advertised: Vec<Prefix> = match &fetched.pvd {
+            PvdKey::Explicit(id) => {
+                let speakers = self.routers.iter().filter(|(speaker, _)| speaker.pvd.as_ref() == Some(id));
+                speakers.flat_map(|(_, facts)| facts.prefixes().copied()).collect()
+            }
+            PvdKey::ImplicitIpv4 | PvdKey::ImplicitIpv6Router(_) | PvdKey::ImplicitIpv6 => Vec::new(),
+        };
+        self.fetches.take(now, fetched, &advertised);
+    }
+
     /// Whether this cap was not hit here before. Counts it as hit.
     pub(super) fn notice(&mut self, overflow: Overflow) -> bool {
         self.noticed.insert(overflow)
@@ -298,6 +329,11 @@ impl LinkFacts {
         self.end_grace(now, grace);
         self.expire_routers(now);
         self.told.expire(now);
+        let (fetches, routers) = (&mut self.fetches, &self.routers);
+        fetches.expire(now, |pvd| match pvd {
+            PvdKey::Explicit(id) => option_of(routers, id).map(|option| (option.sequence, option.http)),
+            PvdKey::ImplicitIpv4 | PvdKey::ImplicitIpv6Router(_) | PvdKey::ImplicitIpv6 => None,
+        });
     }
 
     /// When the next fact runs out.
@@ -316,6 +352,8 @@ impl LinkFacts {
     /// Asks routers anew; addresses from before wait for an explanation as if they were new.
     fn start_afresh(&mut self, now: BootTime) {
         self.discovery = Discovery::default();
+        // The limits on requests are those of one attachment to the network (RFC 8801 4.1).
+        self.fetches = Fetches::default();
         for fact in self.addresses.values_mut() {
             fact.seen = now;
         }
@@ -431,6 +469,11 @@ enum Room {
     OfColleague,
     /// There is none.
     None,
+}
+
+fn option_of<'a>(routers: &'a BTreeMap<Advertiser, RouterFacts>, id: &str) -> Option<&'a PvdOption> {
+    let speaks = |speaker: &Advertiser| speaker.pvd.as_deref() == Some(id);
+    routers.iter().filter(|(speaker, _)| speaks(speaker)).find_map(|(_, facts)| facts.option())
 }
 
 const fn is_default(route: &Route) -> bool {

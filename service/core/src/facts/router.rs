@@ -184,6 +184,11 @@ impl RouterFacts {
         self.other || self.managed
     }
 
+    /// The prefixes that it advertises.
+    pub fn prefixes(&self) -> impl Iterator<Item = &Prefix> {
+        self.prefixes.keys()
+    }
+
     /// Whether an advertised prefix covers `address`.
     pub fn covers(&self, address: IpAddr) -> bool {
         self.prefixes.keys().any(|prefix| prefix.covers(address))

@@ -8,6 +8,7 @@
 mod bind;
 mod connect;
 mod dns_servers;
+pub mod fetch;
 mod name;
 mod outcome;
 mod refusal;

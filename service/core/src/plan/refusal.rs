@@ -98,6 +98,8 @@ pub enum BadDestination {
     V4Mapped(Ipv4Addr),
     /// An address of this host.
     OwnHost,
+    /// 169.254/16, fe80::/10, where a server is to be asked that a network names.
+    LinkLocal,
 }
 
 /// Why a text is no name.
@@ -285,6 +287,7 @@ impl fmt::Display for BadDestination {
             Self::Multicast => write!(out, "is a multicast address"),
             Self::Broadcast => write!(out, "is a broadcast address"),
             Self::OwnHost => write!(out, "is an address of this host"),
+            Self::LinkLocal => write!(out, "is a link-local address"),
             Self::V4Mapped(inner) => {
                 return write!(
                     out,

@@ -101,6 +101,11 @@ impl AdvertisementWords {
         self.option(|option| option.http = true)
     }
 
+    /// The PvD option without flag H.
+    pub fn http_off(self) -> Self {
+        self.option(|option| option.http = false)
+    }
+
     /// Flag L of the PvD option.
     pub fn legacy(self) -> Self {
         self.option(|option| option.legacy = true)

@@ -8,13 +8,19 @@ use mif_core::change::{AddressChange, Change, ElementChange};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::engine::{Batch, Command, Engine, Settings};
 use mif_core::event::{Event, LinkState};
+use mif_core::fetch::FetchPolicy;
 use mif_core::pvd::{Interface, Pvd};
 use mif_core::snapshot::Snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How engines of tests are made: the grace of the D-Bus contract.
-pub const SETTINGS: Settings = Settings { grace: Duration::from_secs(2), first_serial: 1 };
+pub const SETTINGS: Settings = Settings {
+    grace: Duration::from_secs(2),
+    first_serial: 1,
+    fetches: FetchPolicy { additional_information: true, captive_portal: true },
+    seed: 1,
+};
 
 /// An engine, the time, and a [`Listener`] who hears everything and panics at what is out of order.
 #[derive(Debug)]
@@ -29,7 +35,17 @@ pub struct Host {
 impl Host {
     /// 1000 s after boot, the first dump not complete yet.
     pub fn starting() -> Self {
-        let engine = Engine::new(SETTINGS);
+        Self::starting_with(Engine::new(SETTINGS))
+    }
+
+    /// [`Host::started`] with another engine.
+    pub fn of(engine: Engine) -> Self {
+        let mut host = Self::starting_with(engine);
+        host.see([Event::Link(link(LO, LinkState::Up)), Event::ResyncEnd]);
+        host
+    }
+
+    fn starting_with(engine: Engine) -> Self {
         Self {
             engine,
             listener: Listener::new(),
@@ -39,11 +55,14 @@ impl Host {
         }
     }
 
+    /// The time.
+    pub const fn now(&self) -> BootTime {
+        self.now
+    }
+
     /// 1000 s after boot; the first dump showed the loopback link only.
     pub fn started() -> Self {
-        let mut host = Self::starting();
-        host.see([Event::Link(link(LO, LinkState::Up)), Event::ResyncEnd]);
-        host
+        Self::of(Engine::new(SETTINGS))
     }
 
     /// Shows events to the engine, all at once, and derives what comes of them.
@@ -153,7 +172,7 @@ impl Host {
     fn commit(&mut self) -> &Batch {
         self.last = self.engine.commit(self.now);
         self.listener.hear(&self.last);
-        self.commands.extend(&self.last.commands);
+        self.commands.extend(self.last.commands.iter().cloned());
         &self.last
     }
 }

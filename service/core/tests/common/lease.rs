@@ -49,6 +49,12 @@ impl LeaseWords {
         self
     }
 
+    /// Option 114.
+    pub fn portal(mut self, uri: &str) -> Self {
+        self.lease.configuration.captive_portal = Some(uri.to_owned());
+        self
+    }
+
     /// Option 42.
     pub fn ntp(mut self, server: &str) -> Self {
         self.lease.configuration.ntp_servers.push(server.to_owned());

@@ -6,6 +6,7 @@ use mif_core::configuration::{Configuration, Element};
 use mif_core::pvd::{AddressState, Pvd, PvdAddress};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// O6: a deadline that moves earlier by no more than this is no news.
@@ -164,4 +165,12 @@ fn forget_times(configuration: &mut Configuration) {
         data.valid_until = BootTime::ZERO;
     }
     configuration.lease_expires = configuration.lease_expires.map(|_| BootTime::ZERO);
+    if let Some(captivity) = &mut configuration.captivity {
+        captivity.expires = captivity.expires.map(|_| BootTime::ZERO);
+    }
+    if let Some(information) = configuration.additional_information.as_mut().map(Arc::make_mut) {
+        // The end is in the text, too.
+        information.expires = BootTime::ZERO;
+        information.text.clear();
+    }
 }

@@ -17,6 +17,7 @@ pub mod lease;
 pub mod listener;
 mod listener_pvd;
 pub mod told;
+pub mod web;
 
 use mif_core::BootTime;
 use mif_core::configuration::Prefix;

@@ -145,7 +145,8 @@ impl World {
             Event::Dhcpv6Gone { ifindex, .. } => self.place(ifindex).dhcpv6 = None,
             // Not in these histories: what is set depends on what was given before, on purpose.
             Event::Settings { .. } | Event::SettingsGone { .. } => {}
-            Event::ResyncBegin | Event::ResyncEnd => {}
+            // What web servers say is about provisioning domains, and makes none.
+            Event::ResyncBegin | Event::ResyncEnd | Event::Fetched(_) => {}
         }
     }
 

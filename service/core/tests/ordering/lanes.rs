@@ -134,7 +134,7 @@ impl Lanes {
         match self.outbox.poll() {
             Some(Outgoing::Broadcast(number)) => {
                 assert_eq!(number, self.sent, "broadcasts in order");
-                assert_eq!(eligible, [], "a broadcast overtakes what was put in before it");
+                assert!(eligible.is_empty(), "a broadcast overtakes what was put in before it: {eligible:?}");
                 self.sent += 1;
             }
             Some(Outgoing::Announcement(lane, announcement)) => {
@@ -149,7 +149,7 @@ impl Lanes {
             None => {
                 assert!(self.outbox.is_empty());
                 assert_eq!(self.sent, self.put, "broadcasts stay behind");
-                assert_eq!(eligible, [], "lanes stay behind");
+                assert!(eligible.is_empty(), "lanes stay behind: {eligible:?}");
                 self.lanes.clear();
                 return false;
             }

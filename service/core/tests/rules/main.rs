@@ -7,8 +7,10 @@ mod common;
 #[path = "../advertisements/wire.rs"]
 mod wire;
 
+mod additional_information;
 mod announcements;
 mod caps;
+mod captive_portal;
 mod carrier;
 mod defaults;
 mod dhcpv6;

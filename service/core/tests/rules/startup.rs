@@ -106,6 +106,6 @@ fn three_solicitations_and_no_more() {
     for _ in 0..60 {
         host.wait(1);
     }
-    assert_eq!(host.commands(), [Command::Solicit { ifindex: ETH0 }; 3]);
+    assert_eq!(host.commands(), vec![Command::Solicit { ifindex: ETH0 }; 3]);
     assert_eq!(host.engine().next_timeout(), None);
 }

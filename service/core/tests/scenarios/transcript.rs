@@ -23,8 +23,11 @@ impl Transcript {
     /// Notes what was told at `now`.
     pub fn note(&mut self, now: BootTime, batch: &Batch) {
         let changes = batch.changes.iter().flat_map(|change| self.change(change, &batch.snapshot));
-        let commands =
-            batch.commands.iter().map(|Command::Solicit { ifindex }| format!("! solicit on {ifindex}"));
+        let commands = batch.commands.iter().map(|command| match command {
+            Command::Solicit { ifindex } => format!("! solicit on {ifindex}"),
+            Command::Fetch(fetch) => format!("! ask for {} of {:?}", fetch.subject.kind(), fetch.key),
+            Command::CancelFetch { pvd, kind } => format!("! give up asking for {kind} of {pvd}"),
+        });
         let notice = |Notice { ifindex, overflow }: &Notice| format!("! too much on {ifindex}: {overflow:?}");
         let lines: Vec<String> = changes.chain(commands).chain(batch.notices.iter().map(notice)).collect();
         if !lines.is_empty() {

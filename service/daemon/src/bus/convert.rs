@@ -5,11 +5,13 @@ use super::path;
 use crate::request::bind::Bound;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
+use mif_core::captive_portal::Captivity;
 use mif_core::configuration::{
     Configuration, EncryptedDns, Prefix, PrefixData, PvdFlags, RouteData, RouteKey,
 };
 use mif_core::plan::{Answer, TranslationEnd};
 use mif_core::pvd::{Interface, Pvd, PvdAddress};
+use mif_core::pvd_info::{AdditionalInformation, SplitDnsClaim};
 use std::collections::BTreeMap;
 use zbus::{ObjectPath, Variant};
 
@@ -139,11 +141,31 @@ pub fn configuration(configuration: &Configuration) -> Fields {
         configuration.pvd_option.iter().flat_map(PvdFlags::words).collect::<Vec<&str>>(),
     );
     put(&mut fields, "told-by", configuration.told_by.clone());
+    if let Some(captivity) = &configuration.captivity {
+        put_captivity(&mut fields, captivity);
+    }
+    if let Some(information) = &configuration.additional_information {
+        put_information(&mut fields, information);
+    }
     fields
 }
 
+fn put_captivity(fields: &mut Fields, captivity: &Captivity) {
+    put(fields, "captive", Some(captivity.captive));
+    put(fields, "captive-portal-url", captivity.portal_url.clone());
+    put(fields, "captive-expires", captivity.expires.map(deadline));
+}
+
+fn put_information(fields: &mut Fields, information: &AdditionalInformation) {
+    put(fields, "additional-information", Some(information.text.clone()));
+    put(fields, "additional-information-expires", Some(deadline(information.expires)));
+    put_list(fields, "dns-zones", information.dns_zones.clone());
+    put(fields, "no-internet", information.no_internet);
+    put_list(fields, "split-dns-claims", information.split_dns_claims.iter().map(split_dns_claim).collect());
+}
+
 /// Every identifier of the contract: what GetConfigurationData takes, whether this instance ever has a value.
-pub const IDENTIFIERS: [&str; 25] = [
+pub const IDENTIFIERS: &[&str] = &[
     "dns-servers",
     "search-domains",
     "domain-name",
@@ -169,6 +191,7 @@ pub const IDENTIFIERS: [&str; 25] = [
     "dns-zones",
     "no-internet",
     "told-by",
+    "split-dns-claims",
 ];
 
 /// The paths of provisioning domains.
@@ -216,6 +239,18 @@ fn encrypted_dns(resolver: &EncryptedDns) -> Fields {
     put(&mut fields, "port", resolver.port);
     put(&mut fields, "path", resolver.path.clone());
     fields
+}
+
+/// A claim of RFC 9704. It is obeyed when its owner has confirmed it, which nobody has asked yet.
+fn split_dns_claim(claim: &SplitDnsClaim) -> Fields {
+    BTreeMap::from([
+        ("resolver", Variant::from(claim.resolver.clone())),
+        ("parent", Variant::from(claim.parent.clone())),
+        ("subdomains", Variant::from(claim.subdomains.clone())),
+        ("algorithm", Variant::from(claim.algorithm.clone())),
+        ("salt", Variant::from(claim.salt.clone())),
+        ("verified", Variant::from(false)),
+    ])
 }
 
 fn put<T: Into<Variant<'static>>>(fields: &mut Fields, key: &'static str, value: Option<T>) {

@@ -7,11 +7,13 @@ mod directory;
 mod error;
 mod log_limit;
 mod networkd;
+mod pvd_info;
 mod readiness;
 mod router_advertisement;
 mod rtnetlink;
 
 pub use error::SourceError;
+pub use pvd_info::Fetcher;
 pub use router_advertisement::Solicitor;
 
 use mif_core::BootTime;

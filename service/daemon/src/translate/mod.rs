@@ -11,7 +11,7 @@ mod resolvers;
 mod runtime;
 mod servers;
 mod synthesis;
-mod trust;
+pub(crate) mod trust;
 
 use crate::request::UNTIL_LINK_GONE;
 use crate::socket::{self, Scope};

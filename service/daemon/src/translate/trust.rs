@@ -17,14 +17,14 @@ const FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// The trust store of this machine, read when it is first needed.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     /// A PEM file with certificates that are trusted besides the machine's.
     more: Option<PathBuf>,
     read: Mutex<Option<(Instant, ClientConfig)>>,
 }
 
 impl Trust {
-    pub(super) fn new(more: Option<PathBuf>) -> Self {
+    pub(crate) fn new(more: Option<PathBuf>) -> Self {
         Self { more, read: Mutex::default() }
     }
 
@@ -33,7 +33,7 @@ impl Trust {
     ///
     /// # Errors
     /// TLS cannot be set up at all.
-    pub(super) async fn verifying(&self) -> Result<ClientConfig, NetError> {
+    pub(crate) async fn verifying(&self) -> Result<ClientConfig, NetError> {
         let mut read = self.read.lock().await;
         if let Some((at, config)) = read.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             tracing::trace!(age = ?at.elapsed(), "trust store at hand");

@@ -8,6 +8,7 @@ use mif_core::engine::{Batch, Engine, Settings};
 use mif_core::event::{
     Address, AddressKey, Event, Ifindex, Lease, LeaseClient, Link, LinkKind, LinkState, Route,
 };
+use mif_core::fetch::FetchPolicy;
 use mifd::bus::{Bus, Constants, LeftBus, Peers};
 use mifd::clock;
 use serde::Serialize;
@@ -72,7 +73,12 @@ impl Rig {
         let client = Builder::unix_stream(theirs).p2p().build();
         let (service, client) = tokio::try_join!(service, client).unwrap();
 
-        let settings = Settings { grace: Duration::from_secs(2), first_serial: 1000 };
+        let settings = Settings {
+            grace: Duration::from_secs(2),
+            first_serial: 1000,
+            fetches: FetchPolicy::default(),
+            seed: 1,
+        };
         let mut engine = Engine::new(settings);
         let loopback = Link { kind: LinkKind::Loopback, name: "lo".to_owned(), ..link(1, LinkState::Up) };
         for event in [Event::Link(loopback)].into_iter().chain(first).chain([Event::ResyncEnd]) {
