@@ -153,23 +153,24 @@ fn connect_tells_both_ends_or_runs_a_command_with_the_socket() {
         let (isps, _host) = settled(&universe).await;
         let target = SHARED_V4.to_string();
         for isp in [&isps.first, &isps.second] {
-            let said = says(&["connect", isp.link(), &target, "7"]).await;
+            let said = says(&["connect", "--pvd", isp.link(), &target, "7"]).await;
             let id = format!("in implicit:{}:ipv4.\n", isp.link());
             assert!(
                 said.starts_with("Connected to 203.0.113.100 port 7 from ") && said.ends_with(&id),
                 "{said}"
             );
-            let details = json(&["connect", isp.link(), &target, "7"]).await;
+            let details = json(&["connect", "--pvd", isp.link(), &target, "7"]).await;
             let source = details["local_address"].as_str().unwrap();
             assert!(isp.gave(source.parse().unwrap()), "{details}");
             assert!(details["handshake_us"].as_u64().unwrap() > 0, "{details}");
-            let command = ["connect", isp.link(), &target, "7", "--source", source, "--", "sh", "-c"];
+            let command =
+                ["connect", "--pvd", isp.link(), &target, "7", "--source", source, "--", "sh", "-c"];
             let greeting = says(&[&command[..], &["head -n 1 <&3"]].concat()).await;
             let words: Vec<&str> = greeting.split_whitespace().collect();
             assert_eq!((words[0], words[2]), (source, isp.node().name()));
         }
         // The exit code is that of the command.
-        let failing = run(&["connect", "eth1", &target, "7", "--", "sh", "-c", "exit 42"]).await;
+        let failing = run(&["connect", "--pvd", "eth1", &target, "7", "--", "sh", "-c", "exit 42"]).await;
         assert_eq!(failing.code, 42, "{failing:?}");
     });
 }
@@ -183,20 +184,41 @@ fn failures_say_what_to_do_and_end_with_the_code_of_the_help() {
         let (_isps, host) = settled(&universe).await;
         let target = SHARED_V4.to_string();
         let cases: &[(&[&str], i32, &[&str])] = &[
-            (&["connect", "eth1", &target, "1"], 1, &["203.0.113.100:1 refused the connection"]),
-            (&["connect", "eth1", &target, "7", "--source", "10.1.1.1"], 1, &["10.1.1.1", "mifctl status"]),
-            (&["connect", "implicit:eth1:ipv4", "2001:db8:100::80", "7"], 1, &["does not provide IPv6"]),
-            (&["connect", "eth1", "127.0.0.1", "7"], 1, &["a loopback address"]),
-            (&["connect", "eth1", &target, "70000"], 2, &["1..=65535"]),
-            (&["connect", "eth1", SHARED_NAME, "7"], 2, &["mifctl translate"]),
+            (&["connect", "--pvd", "eth1", &target, "1"], 1, &["203.0.113.100:1 refused the connection"]),
+            (
+                &["connect", "--pvd", "eth1", &target, "7", "--source", "10.1.1.1"],
+                1,
+                &["10.1.1.1", "mifctl status"],
+            ),
+            (
+                &["connect", "--pvd", "implicit:eth1:ipv4", "2001:db8:100::80", "7"],
+                1,
+                &["does not provide IPv6"],
+            ),
+            (&["connect", "--pvd", "eth1", "127.0.0.1", "7"], 1, &["a loopback address"]),
+            (&["connect", "--pvd", "eth1", &target, "70000"], 2, &["1..=65535"]),
+            (&["connect", "fe80::1%eth1", "7"], 2, &["no zone"]),
+            (&["connect", "nowhere.test", "7"], 1, &["nowhere.test", "does not exist"]),
+            (&["get", "eth1", "dns-servers"], 4, &["Say which", "implicit:eth1:ipv4"]),
+            (&["get", "implicit:eth1:ipv4", "pref64"], 1, &["has no pref64"]),
+            (&["get", "implicit:eth1:ipv4", "colour"], 1, &["unknown identifier"]),
+            (&["status", "implicit:eth1:ipv5"], 4, &["implicit:eth1:ipv4"]),
             (&["stats"], 2, &["'status'"]),
             (&["status", "--bus", "unix:path=/nonexistent"], 3, &["unix:path=/nonexistent"]),
-            (&["connect", "eth3", &target, "7"], 4, &["Try one of", "    eth1\n", "    eth2\n"]),
-            (&["connect", "lo", &target, "7"], 4, &["lo has no provisioning domain"]),
-            (&["connect", "/org/ietf/Mif1/pvd/1", &target, "7"], 4, &["implicit:eth1:ipv4"]),
+            (&["connect", "--pvd", "eth3", &target, "7"], 4, &["Try one of", "    eth1\n", "    eth2\n"]),
+            (&["connect", "--pvd", "lo", &target, "7"], 4, &["lo has no provisioning domain"]),
+            (&["connect", "--pvd", "/org/ietf/Mif1/pvd/1", &target, "7"], 4, &["implicit:eth1:ipv4"]),
             (&["translate", "x.test", "--pvd", "eth7"], 4, &["eth7", "mifctl status"]),
-            (&["connect", "eth1", &target, "7", "--", "/etc/hosts"], 126, &["cannot execute /etc/hosts"]),
-            (&["connect", "eth1", &target, "7", "--", "/nonexistent"], 127, &["cannot execute /nonexistent"]),
+            (
+                &["connect", "--pvd", "eth1", &target, "7", "--", "/etc/hosts"],
+                126,
+                &["cannot execute /etc/hosts"],
+            ),
+            (
+                &["connect", "--pvd", "eth1", &target, "7", "--", "/nonexistent"],
+                127,
+                &["cannot execute /nonexistent"],
+            ),
         ];
         for (arguments, code, told) in cases {
             let said = run(arguments).await;
@@ -210,6 +232,49 @@ fn failures_say_what_to_do_and_end_with_the_code_of_the_help() {
         assert_eq!(absent.code, 3);
         assert!(absent.stderr.contains("nobody owns org.ietf.Mif1"), "{absent:?}");
         assert!(absent.stderr.contains("Start it"), "{absent:?}");
+    });
+}
+
+#[test]
+fn connect_races_and_get_list_and_status_tell_of_one_pvd() {
+    universe::run(async |universe| {
+        let (isps, _host) = settled(&universe).await;
+        let said = says(&["connect", SHARED_NAME, "7"]).await;
+        assert!(said.starts_with("Connected to ") && said.contains(", in implicit:eth"), "{said}");
+        let isp = &isps.second;
+        let others = format!("interface:{}", isps.first.link());
+        let raced = json(&["connect", SHARED_NAME, "7", "--avoid", &others, "--family", "ipv4"]).await;
+        assert_eq!(raced["id"], "implicit:eth2:ipv4", "{raced}");
+        assert_eq!(raced["remote_address"], isp.server_v4().to_string());
+        let story = raced["story"].as_array().unwrap();
+        assert!(story.iter().any(|event| event["event"].as_str().unwrap().starts_with("connected to ")));
+        let greeting =
+            says(&["connect", "--pvd", "eth2", SHARED_NAME, "7", "--", "sh", "-c", "head -n 1 <&3"]).await;
+        assert!(greeting.trim_end().ends_with(isp.node().name()), "{greeting}");
+        let told = says(&["connect", "--story", SHARED_NAME, "7"]).await;
+        assert!(told.contains(" ms  asked implicit:eth1:ipv4 for IPv4\n"), "{told}");
+
+        assert_eq!(says(&["get", "implicit:eth2:ipv4", "dns-servers"]).await, "198.51.100.1\n");
+        let all = json(&["get", "implicit:eth2:ipv4", "--element", "dhcpv4"]).await;
+        assert_eq!(all["search-domains"][0], "isp2.test", "{all}");
+        let list = says(&["list"]).await;
+        assert_eq!(list.lines().count(), 4, "{list}");
+        assert!(list.contains("implicit:eth2:ipv4\teth2\tipv4\timplicit\t198.51.100."), "{list}");
+        assert_eq!(json(&["list"]).await.as_array().unwrap().len(), 4);
+        let one = says(&["status", "implicit:eth2:ipv4"]).await;
+        assert!(one.contains("eth2") && !one.contains("eth1"), "{one}");
+
+        let script = "source <(mifctl completion bash); COMP_LINE='mifctl get implicit:eth2:ipv4'; \
+                      COMP_POINT=${#COMP_LINE}; COMP_WORDS=(mifctl get implicit : eth2 : ipv4); _mifctl; \
+                      echo \"${COMPREPLY[@]}\"; \
+                      COMP_LINE='mifctl connect --pvd e'; COMP_POINT=${#COMP_LINE}; \
+                      COMP_WORDS=(mifctl connect --pvd e); _mifctl; echo \"${COMPREPLY[@]}\"";
+        let mut shell = mif_tests::tool::command("bash");
+        let folder = program("mifctl").parent().unwrap().display().to_string();
+        let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
+        shell.args(["-c", script]).env("PATH", path);
+        let completed = output(shell).await;
+        assert_eq!(completed.stdout, "ipv4\neth1 eth2\n", "{completed:?}");
     });
 }
 

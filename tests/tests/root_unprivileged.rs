@@ -144,7 +144,7 @@ fn programs_of_each_user_are_told_what_they_may() {
         let host = ServedHost::start(&universe).await;
         host.pvds([isps.first.link(), isps.second.link()], Family::Ipv4, true).await;
         let target = SHARED_V4.to_string();
-        let connect = ["connect", "eth2", &target, "7"];
+        let connect = ["connect", "--pvd", "eth2", &target, "7"];
         let whose =
             [&connect[..], &["--", "stat", "--dereference", "--format=%u", "/proc/self/fd/3"]].concat();
         for (user, said) in

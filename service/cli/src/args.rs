@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mif::BusChoice;
+use mif::happy_eyeballs::Selector;
 
 /// See and use the provisioning domains of this machine
 ///
@@ -25,18 +26,20 @@ Examples:
   mifctl status                              what there is now
   mifctl monitor                             what comes and goes
   mifctl translate www.example.org           ask every PvD for a name
-  mifctl connect eth0 192.0.2.80 80          try a connection through eth0
-  mifctl connect eth0 192.0.2.80 22 -- sh -c 'cat <&3'
-                                             and give it to a command";
+  mifctl connect www.example.org 443         connect by the first way that works
+  mifctl connect --pvd eth0 192.0.2.80 22 -- sh -c 'cat <&3'
+                                             only through eth0, and give it to a command
+  mifctl get eth0 dns-servers                a value that a PvD was configured with";
 
 const AFTER_HELP: &str = "\
 Examples:
   mifctl status                              what there is now
   mifctl monitor                             what comes and goes
   mifctl translate www.example.org           ask every PvD for a name
-  mifctl connect eth0 192.0.2.80 80          try a connection through eth0
-  mifctl connect eth0 192.0.2.80 22 -- sh -c 'cat <&3'
-                                             and give it to a command
+  mifctl connect www.example.org 443         connect by the first way that works
+  mifctl connect --pvd eth0 192.0.2.80 22 -- sh -c 'cat <&3'
+                                             only through eth0, and give it to a command
+  mifctl get eth0 dns-servers                a value that a PvD was configured with
 
 Exit codes:
   0    done
@@ -88,7 +91,11 @@ impl GlobalOptions {
 pub enum Verb {
     /// Show interfaces and provisioning domains as they are now
     #[command(long_about = STATUS_HELP)]
-    Status,
+    Status(StatusArguments),
+
+    /// List provisioning domains, one on each line
+    #[command(long_about = LIST_HELP)]
+    List(ListArguments),
 
     /// Show interfaces, PvDs, configuration elements and addresses as they come and go
     #[command(long_about = MONITOR_HELP)]
@@ -98,13 +105,25 @@ pub enum Verb {
     #[command(long_about = TRANSLATE_HELP)]
     Translate(TranslateArguments),
 
-    /// Connect to an address inside one provisioning domain
+    /// Connect to a name or address by the first provisioning domain that leads there, or by one
     #[command(long_about = CONNECT_HELP)]
     Connect(ConnectArguments),
+
+    /// Show what a provisioning domain was configured with
+    #[command(long_about = GET_HELP)]
+    Get(GetArguments),
+
+    /// Print a script that completes command lines in a shell
+    #[command(long_about = COMPLETION_HELP)]
+    Completion(CompletionArguments),
+
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Manual(ManualArguments),
 }
 
 const STATUS_HELP: &str = "\
-Show interfaces and provisioning domains as they are now.
+Show interfaces and provisioning domains as they are now: all of them, or those that are named.
 
 Each interface is followed by its provisioning domains (PvDs): the Id; the origin (explicit: named by the \
 network, RFC 8801; implicit: made up from what the link was configured with); the address family; the \
@@ -154,23 +173,102 @@ With --json, one object:
                 synthesized (null: not told); canonical_name; truncated
                 or error: name (of the D-Bus error), message";
 
+const LIST_HELP: &str = "\
+List provisioning domains, one on each line: Id, interface, family, origin, first address, DNS servers. On a \
+terminal the lines are cut to its width; otherwise columns are parted by one tab, and there is no heading.
+
+With --json, a list of: id, path, interface (name), family, origin, default (bool), addresses, dns_servers.";
+
 const CONNECT_HELP: &str = "\
-Connect to an address inside one provisioning domain.
+Connect to a name or address by the first provisioning domain that leads there, or by one.
 
-The service makes a TCP connection that leaves through this PvD's interface and router, from one of its \
-addresses, and hands it over. Without a command mifctl says both ends and how long it took, and closes it. \
-With a command, that is executed with the connected socket as its file descriptor 3.
+The name is asked in every PvD at the same time; then addresses are tried in the order and at the pace of \
+RFC 8305 (happy eyeballs), until one is connected. A PvD that does not answer costs a quarter of a second. \
+--pvd, --prefer and --avoid say which PvDs to use; PvDs with a captive portal come last.
 
-PVD is the Id of a PvD, the name of an interface that has exactly one PvD for this kind of address, or a \
-D-Bus object path (see mifctl status).
+The socket is of this user, and bound to the PvD: it stays in it. Without a command mifctl says both ends and \
+closes it. With a command, that is executed with the connected socket as its file descriptor 3.
 
 Examples:
-  mifctl connect eth0 192.0.2.80 80
-  mifctl connect implicit:eth0:ipv4 192.0.2.80 80 -- \\
+  mifctl connect www.example.org 443
+  mifctl connect --avoid kind:wwan --story www.example.org 443
+  mifctl connect --pvd implicit:eth0:ipv4 192.0.2.80 80 -- \\
       bash -c 'printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3'
 
 With --json and without a command, one object: pvd (path), id, remote_address, remote_port, local_address, \
-local_port, handshake_us (microseconds; null: not told).";
+local_port, handshake_us (microseconds; null: not told), story (list of: at_ms, event; empty when one address \
+was tried in one PvD).";
+
+const GET_HELP: &str = "\
+Show what a provisioning domain was configured with.
+
+IDENTIFIER is one of the draft's configuration information identifiers: dns-servers, search-domains, \
+domain-name, routers, routes, prefixes, mtu, ntp-servers, nis-servers, nis-domain, captive-portal, captive, \
+pref64, encrypted-dns, lease-expires ... Without one, all values are shown.
+
+A list is printed with one item on each line, and a dictionary as JSON. With --json: the value, or an object \
+of all of them. Ends with 1 when there is no such value.";
+
+const COMPLETION_HELP: &str = "\
+Print a script that completes command lines in a shell, PvDs and interfaces of this machine included.
+
+  bash   mifctl completion bash > /usr/share/bash-completion/completions/mifctl
+  zsh    mifctl completion zsh > /usr/share/zsh/vendor-completions/_mifctl
+  fish   mifctl completion fish > /usr/share/fish/vendor_completions.d/mifctl.fish
+
+To try it at once: source <(mifctl completion bash)";
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Only these: names of interfaces, Ids of PvDs, object paths
+    #[arg(value_name = "IFNAME|ID|PATH")]
+    pub selected: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only what can stand for a PvD on the command line: Ids and interfaces (for shell completion)
+    #[arg(long, hide = true)]
+    pub names: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArguments {
+    /// The PvD: an Id, the name of an interface with one PvD, or an object path
+    #[arg(value_name = "ID|PATH|IFNAME")]
+    pub pvd: String,
+
+    /// Which value; all of them without it
+    pub identifier: Option<String>,
+
+    /// What this configuration element said, instead of what the service uses: ra, dhcpv4, dhcpv6, static ...
+    #[arg(long, value_name = "ELEMENT", default_value = "any")]
+    pub element: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+#[derive(Debug, Args)]
+pub struct ManualArguments {
+    /// Where to
+    pub folder: std::path::PathBuf,
+}
 
 #[derive(Debug, Args)]
 pub struct TranslateArguments {
@@ -204,24 +302,41 @@ pub enum FamilyChoice {
 
 #[derive(Debug, Args)]
 pub struct ConnectArguments {
-    /// The PvD: an Id, an interface name, or an object path
-    pub pvd: String,
-
-    /// The address to connect to, without a zone
-    #[arg(value_parser = address)]
-    pub address: IpAddr,
+    /// The name or address to connect to; an address without a zone
+    #[arg(value_parser = host)]
+    pub host: String,
 
     /// The port to connect to
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
-    /// Connect from this address of the PvD, instead of the one that the service chooses
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    /// Only by this PvD: an Id, an object path, or the name of an interface
+    #[arg(long, value_name = "ID|PATH|IFNAME")]
+    pub pvd: Option<String>,
+
+    /// First by these PvDs: an Id, interface:NAME, kind:KIND (wifi, wwan ...), or origin:explicit
+    #[arg(long, value_name = "SELECTOR")]
+    pub prefer: Vec<Selector>,
+
+    /// By these PvDs only when nothing else works
+    #[arg(long, value_name = "SELECTOR")]
+    pub avoid: Vec<Selector>,
+
+    /// Only addresses of this family
+    #[arg(long, value_enum, default_value_t = FamilyChoice::Any)]
+    pub family: FamilyChoice,
+
+    /// Connect from this address of the PvD (with --pvd, to an address)
+    #[arg(long, value_name = "ADDRESS", value_parser = address, requires = "pvd")]
     pub source: Option<IpAddr>,
 
     /// Give up after so many milliseconds, at most 120000 [default: 20000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub timeout: Option<Duration>,
+
+    /// Tell what was asked, answered and tried, and when
+    #[arg(long)]
+    pub story: bool,
 
     /// Command to execute with the connected socket as file descriptor 3
     #[arg(last = true, value_name = "COMMAND")]
@@ -235,12 +350,19 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// What looks like an address has to be one.
+fn host(text: &str) -> Result<String, String> {
+    if text.contains('%') || text.contains(':') {
+        return address(text).map(|address| address.to_string());
+    }
+    if text.is_empty() { Err("a name or an address is wanted".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 fn address(text: &str) -> Result<IpAddr, String> {
     if text.contains('%') {
         return Err("no zone (%...) is needed: the PvD fixes the interface".to_owned());
     }
-    text.parse()
-        .map_err(|_| "an IPv4 or IPv6 address is wanted; `mifctl translate` finds those of a name".to_owned())
+    text.parse().map_err(|_| "an IPv4 or IPv6 address is wanted".to_owned())
 }
 
 #[cfg(test)]
@@ -284,20 +406,28 @@ mod tests {
 
     #[test]
     fn connect_takes_a_command_behind_two_dashes() {
-        let arguments = parse("connect eth0 2001:db8::1 443 --source 2001:db8::2 -- cat --version");
+        let arguments = parse("connect --pvd eth0 2001:db8::1 443 --source 2001:db8::2 -- cat --version");
         let Verb::Connect(request) = arguments.unwrap().verb else { panic!() };
-        assert_eq!((request.pvd.as_str(), request.port), ("eth0", 443));
+        assert_eq!((request.host.as_str(), request.port), ("2001:db8::1", 443));
+        assert_eq!(request.pvd.as_deref(), Some("eth0"));
         assert_eq!(request.source, Some("2001:db8::2".parse().unwrap()));
         assert_eq!(request.command, ["cat", "--version"]);
+        let arguments = parse("connect www.example.org 443 --prefer kind:wifi --avoid home.example");
+        let Verb::Connect(request) = arguments.unwrap().verb else { panic!() };
+        assert_eq!(request.prefer, [Selector::Kind("wifi".into())]);
+        assert_eq!(request.avoid, [Selector::Id("home.example".into())]);
     }
 
     #[test]
     fn wrong_addresses_and_ports_are_told_what_is_right() {
         let cases = [
-            ("connect eth0 www.example.org 80", "mifctl translate"),
-            ("connect eth0 fe80::1%eth0 80", "zone"),
-            ("connect eth0 192.0.2.1 0", "1..=65535"),
-            ("connect eth0 192.0.2.1 70000", "1..=65535"),
+            ("connect fe80::1%eth0 80", "zone"),
+            ("connect 2001:db8::g 80", "IPv6 address"),
+            ("connect 192.0.2.1 0", "1..=65535"),
+            ("connect 192.0.2.1 70000", "1..=65535"),
+            ("connect 192.0.2.1 80 --source 192.0.2.9", "--pvd"),
+            ("connect 192.0.2.1 80 --prefer kind:", "kind:KIND"),
+            ("completion csh", "bash"),
         ];
         for (line, told) in cases {
             let error = parse(line).unwrap_err();

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
+use mif::happy_eyeballs::Lost;
 use mif::{BusChoice, ErrorKind};
 
 /// Why mifctl ends with another code than 0.
@@ -11,6 +13,9 @@ pub enum Failure {
     /// From the bus or the service.
     #[error(transparent)]
     Service(#[from] mif::Error),
+    /// No way led there, and the story of it is wanted.
+    #[error("{0}")]
+    Lost(Arc<Lost>),
     /// The service owns its name and says nothing.
     #[error("the service did not answer within {0} s")]
     Silent(u64),
@@ -62,6 +67,7 @@ impl Failure {
                 ) => 5,
                 _ => 1,
             },
+            Self::Lost(lost) => Self::Service(mif::Error::Lost(Arc::clone(lost))).exit_code(),
             Self::NoSuchPvd { .. } | Self::NoPvdThere { .. } | Self::Ambiguous { .. } => 4,
             Self::Execute { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
             Self::Execute { .. } => 126,
@@ -87,6 +93,7 @@ impl Failure {
                 vec!["The bus or its connection ended. Is the bus still there? Then try again.".to_owned()]
             }
             Self::Service(error) => service_advice(error.kind(), bus),
+            Self::Lost(lost) => lost.story.to_string().lines().map(str::to_owned).collect(),
             Self::Silent(_) => vec!["`systemctl status mifd` or the service's log may say why.".to_owned()],
             Self::NoSuchPvd { candidates, .. } | Self::Ambiguous { candidates, .. } => {
                 candidate_lines(self, candidates)

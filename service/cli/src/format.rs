@@ -59,6 +59,14 @@ pub fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
+/// The text, or as much of it as fits in `width` characters, with a mark where it was cut.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// `1 interface`, `2 interfaces`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

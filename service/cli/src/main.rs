@@ -2,9 +2,13 @@
 
 mod args;
 mod clock;
+mod completion;
 mod connect;
 mod failure;
 mod format;
+mod get;
+mod list;
+mod manual;
 mod monitor;
 mod output;
 mod selection;
@@ -37,12 +41,21 @@ fn main() -> ExitCode {
 /// Does what is asked for. A command to be executed replaces this process only after the runtime, with all
 /// its file descriptors, is gone.
 fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
+    // These ask nobody.
+    match &arguments.verb {
+        Verb::Completion(request) => return completion::run(request.shell, output),
+        Verb::Manual(request) => return manual::run(&request.folder),
+        _ => {}
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let after = runtime.block_on(async {
         let connection = mif::connect(&arguments.global.bus_choice()).await?;
         match &arguments.verb {
-            Verb::Status => status::run(&connection, output).await.map(|()| None),
+            Verb::Status(request) => status::run(&connection, request, output).await.map(|()| None),
+            Verb::List(request) => list::run(&connection, request, output).await.map(|()| None),
+            Verb::Get(request) => get::run(&connection, request, output).await.map(|()| None),
+            Verb::Completion(_) | Verb::Manual(_) => Ok(None),
             Verb::Monitor => monitor::run(&connection, output).await.map(|()| None),
             Verb::Translate(request) => translate::run(&connection, request, output).await.map(|()| None),
             Verb::Connect(request) => connect::run(&connection, request, output).await,

@@ -50,6 +50,18 @@ impl Output {
         self.json
     }
 
+    /// How many characters fit on a line of the terminal; `None` when this is none.
+    pub fn width(&self) -> Option<usize> {
+        if !std::io::stdout().is_terminal() {
+            return None;
+        }
+        // SAFETY: winsize is plain numbers; all zero is a valid value of it.
+        let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live value of the type that this request fills.
+        let told = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+        if told == 0 && size.ws_col > 0 { Some(size.ws_col.into()) } else { Some(80) }
+    }
+
     /// The colours to use.
     pub fn paint(&self) -> Paint {
         self.paint

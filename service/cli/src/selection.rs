@@ -59,6 +59,64 @@ pub fn select_one<'a>(
     }
 }
 
+/// The one PvD that a word means, whatever it is for.
+///
+/// # Errors
+/// As [`select`]; [`Failure::Ambiguous`] with the candidates.
+pub fn select_only<'a>(state: &'a State, given: &str) -> Result<&'a ProvisioningDomain, Failure> {
+    match select(state, given)?[..] {
+        [only] => Ok(only),
+        ref several => Err(Failure::Ambiguous {
+            given: given.to_owned(),
+            candidates: several.iter().map(|pvd| candidate(state, given, pvd)).collect(),
+        }),
+    }
+}
+
+/// What the words name of the state: interfaces (with all their PvDs, if any) and PvDs; everything when there are
+/// no words.
+///
+/// # Errors
+/// [`Failure::NoSuchPvd`] with what is near.
+pub fn restrict(mut state: State, given: &[String]) -> Result<State, Failure> {
+    if given.is_empty() {
+        return Ok(state);
+    }
+    let (mut interfaces, mut pvds) = (HashSet::new(), HashSet::new());
+    for word in given {
+        let by_path = state.interfaces.iter().find(|interface| interface.path.as_str() == word);
+        let interface = by_path.or_else(|| {
+            if by_path_or_id(&state, word).is_empty() { interface_named(&state, word) } else { None }
+        });
+        match interface {
+            Some(interface) => {
+                interfaces.insert(interface.path.clone());
+                pvds.extend(interface.pvds.iter().map(|pvd| pvd.path.clone()));
+            }
+            None => {
+                for pvd in select(&state, word)? {
+                    interfaces.insert(pvd.interface.clone());
+                    pvds.insert(pvd.path.clone());
+                }
+            }
+        }
+    }
+    state.interfaces.retain(|interface| interfaces.contains(&interface.path));
+    for interface in &mut state.interfaces {
+        interface.pvds.retain(|pvd| pvds.contains(&pvd.path));
+    }
+    Ok(state)
+}
+
+/// Everything that can stand for PvDs on the command line: Ids and names of interfaces.
+pub fn names(state: &State) -> Vec<&str> {
+    let mut all: Vec<&str> = state.pvds().map(|pvd| pvd.id.as_str()).collect();
+    all.extend(state.interfaces.iter().filter(|it| !it.pvds.is_empty()).map(|it| it.name.as_str()));
+    let mut seen = HashSet::new();
+    all.retain(|name| seen.insert(*name));
+    all
+}
+
 fn by_path_or_id<'a>(state: &'a State, given: &str) -> Vec<&'a ProvisioningDomain> {
     if given.starts_with('/') {
         return state.pvds().filter(|pvd| pvd.path.as_str() == given).collect();
@@ -88,10 +146,7 @@ fn candidate(state: &State, given: &str, pvd: &ProvisioningDomain) -> String {
 
 /// What might have been meant: Ids and interface names that are near; when none is, those there are.
 fn suggestions(state: &State, given: &str) -> Vec<String> {
-    let mut all: Vec<&str> = state.pvds().map(|pvd| pvd.id.as_str()).collect();
-    all.extend(state.interfaces.iter().filter(|it| !it.pvds.is_empty()).map(|it| it.name.as_str()));
-    let mut seen = HashSet::new();
-    all.retain(|name| seen.insert(*name));
+    let all = names(state);
     let wanted = given.to_ascii_lowercase();
     let near: Vec<&str> =
         all.iter().copied().filter(|name| is_near(&wanted, &name.to_ascii_lowercase())).collect();
@@ -178,6 +233,22 @@ mod tests {
         assert_eq!(failure.to_string(), "eth1 has no provisioning domain for IPv4 addresses");
         let failure = select(&state, "lo").unwrap_err();
         assert_eq!(failure.to_string(), "lo has no provisioning domain");
+    }
+
+    #[test]
+    fn a_state_is_restricted_to_interfaces_and_pvds() {
+        let shown = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            let state = restrict(samples::two_isps(), &words).unwrap();
+            let of = |it: &Interface| format!("{}:{}", it.name, it.pvds.len());
+            state.interfaces.iter().map(of).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(&["eth0"]), "eth0:2");
+        assert_eq!(shown(&["implicit:eth0:ipv4"]), "eth0:1");
+        assert_eq!(shown(&["lo"]), "lo:0", "an interface without PvDs");
+        assert_eq!(shown(&["lo", "isp.example"]), "lo:0 eth1:1 wlan0:1");
+        let failure = restrict(samples::two_isps(), &["eth7".to_owned()]).unwrap_err();
+        assert!(matches!(failure, Failure::NoSuchPvd { .. }), "{failure:?}");
     }
 
     #[test]

@@ -13,16 +13,23 @@ use configuration::Configurations;
 use mif::State;
 use zbus::Connection;
 
+use crate::args::StatusArguments;
 use crate::clock;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::selection;
 
 /// How long the service may take to tell its state: what a D-Bus call may take by convention.
 const READ_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Shows the state.
-pub async fn run(connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+/// Shows the state, or what is selected of it.
+pub async fn run(
+    connection: &Connection,
+    request: &StatusArguments,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let state = read_state(connection).await?;
+    let state = selection::restrict(state, &request.selected)?;
     let configurations = in_time(Configurations::read(connection, &state)).await?;
     let now = clock::since_boot();
     if output.is_json() {

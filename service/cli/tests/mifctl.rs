@@ -72,7 +72,8 @@ wlan0  wifi, up
 #[tokio::test]
 async fn without_a_service_it_says_how_to_start_one() {
     let bus = Bus::start("absent").await;
-    for verb in [&["status"][..], &["monitor"], &["translate", "x"], &["connect", "eth0", "192.0.2.1", "80"]]
+    for verb in
+        [&["status"][..], &["monitor"], &["translate", "x"], &["connect", "--pvd", "eth0", "192.0.2.1", "80"]]
     {
         let output = run(&bus, verb).await;
         assert_eq!(output.status.code(), Some(3), "{verb:?}");
@@ -129,7 +130,7 @@ async fn connect_tells_both_ends_or_gives_the_socket_to_a_command() {
         }
     });
 
-    let output = run(&bus, &["connect", "eth0", "192.0.2.80", "80"]).await;
+    let output = run(&bus, &["connect", "--pvd", "eth0", "192.0.2.80", "80"]).await;
     assert_eq!(
         stdout(&output),
         "Connected to 192.0.2.80 port 80 from 10.1.0.7 port 40112 in 1.2 ms, in implicit:eth0:ipv4.\n"
@@ -139,16 +140,18 @@ async fn connect_tells_both_ends_or_gives_the_socket_to_a_command() {
     let list = "echo /proc/self/fd/*";
     let without_us = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().await.unwrap();
     let script = format!("cat <&3; {list}");
-    let output = run(&bus, &["connect", "home.example", "192.0.2.80", "80", "--", "sh", "-c", &script]).await;
+    let output =
+        run(&bus, &["connect", "--pvd", "home.example", "192.0.2.80", "80", "--", "sh", "-c", &script]).await;
     let (greeting, open) = stdout(&output).split_once('\n').expect("two lines");
     assert_eq!(greeting, "hello from the other end");
     let count = |text: &str| text.split_whitespace().count();
     assert_eq!(count(open), count(stdout(&without_us)) + 1, "{open}");
 
-    let output = run(&bus, &["connect", "eth0", "192.0.2.80", "80", "--", "/nonexistent/command"]).await;
+    let output =
+        run(&bus, &["connect", "--pvd", "eth0", "192.0.2.80", "80", "--", "/nonexistent/command"]).await;
     assert_eq!(output.status.code(), Some(127), "{}", stderr(&output));
 
-    let output = run(&bus, &["connect", OFFICE, "192.0.2.80", "1"]).await;
+    let output = run(&bus, &["connect", "--pvd", OFFICE, "192.0.2.80", "1"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output), "mifctl: 192.0.2.80 port 1 refused the connection\n");
 }
