@@ -12,6 +12,7 @@ mod error;
 mod interrupt;
 mod lint;
 mod peers;
+mod reference;
 mod run;
 mod test;
 mod workspace;
@@ -61,6 +62,8 @@ enum Task {
     Peers,
     /// Formatting, clippy, rustdoc, and cargo-deny (which it installs when it is missing)
     Lint,
+    /// Write the reference of the D-Bus interfaces and the manual pages anew, from what they are made of
+    Reference,
     /// Compare with other network services (release build)
     Bench(bench::Options),
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::demo(&dependencies),
         Task::Peers => dependencies.unpack_peers(),
         Task::Lint => lint::lint(&dependencies),
+        Task::Reference => reference::write(),
         Task::Bench(options) => bench::bench(&dependencies, &options),
     };
     match done {
