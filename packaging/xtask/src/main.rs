@@ -62,7 +62,8 @@ enum Task {
     Peers,
     /// Formatting, clippy, rustdoc, and cargo-deny (which it installs when it is missing)
     Lint,
-    /// Write the reference of the D-Bus interfaces and the manual pages anew, from what they are made of
+    /// Write the reference of the D-Bus interfaces anew from their XML files, and the manual pages of mifctl
+    /// into `man` of the build folder
     Reference,
     /// Compare with other network services (release build)
     Bench(bench::Options),

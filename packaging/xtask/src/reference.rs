@@ -1,5 +1,6 @@
 //! `cargo xtask reference`: the reference of the D-Bus interfaces, made from their XML files: a page for the
-//! repository and a manual page. And the manual pages of mifctl, which mifctl writes itself.
+//! repository and a manual page. The manual pages of mifctl, which it writes itself, are put into `man` of the build
+//! folder: they change with every word of its help.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub fn write() -> Result<(), Error> {
     }
     workspace::build(Profile::Dev)?;
     let mut mifctl = Command::new(workspace::program("mifctl", Profile::Dev)?);
-    command::run(mifctl.arg("manual").arg(workspace::root().join("packaging/man")))
+    command::run(mifctl.arg("manual").arg(workspace::target()?.join("man")))
 }
 
 /// An interface as its file describes it.
