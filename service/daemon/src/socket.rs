@@ -75,6 +75,16 @@ pub fn stream_to(scope: Scope, server: SocketAddr, source: Option<IpAddr>) -> io
     }
 }
 
+/// Has the connection end at once when its descriptor is closed, by a reset. A connection that ends politely leaves the
+/// last acknowledgement to what the kernel keeps of it (FIN_WAIT2 and TIME_WAIT of IPv6), and that goes by the main
+/// table's default route, whatever interface the socket was bound to.
+///
+/// # Errors
+/// What the kernel says.
+pub fn end_by_reset(stream: &impl AsFd) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO))
+}
+
 /// A datagram socket in `scope`, bound to `source` and connected to `server`, not blocking. Being connected it takes
 /// packets from nowhere else, and hears at once when nothing listens there.
 ///

@@ -63,6 +63,7 @@ impl RuntimeProvider for ScopedRuntime {
             let stream = tokio::net::TcpSocket::from_std_stream(socket.into()).connect(server).await?;
             // A question is one small write, and so is the answer.
             stream.set_nodelay(true)?;
+            socket::end_by_reset(&stream)?;
             Ok(AsyncIoTokioAsStd(stream))
         };
         Box::pin(async move {
