@@ -39,9 +39,11 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow send_destination="org.freedesktop.DBus"/>
     <allow send_destination="org.ietf.Mif1"/>
     <allow send_destination="org.freedesktop.network1"/>
+    <allow send_destination="org.freedesktop.resolve1"/>
   </policy>
   <policy user="root">
     <allow own="org.freedesktop.network1"/>
+    <allow own="org.freedesktop.resolve1"/>
   </policy>
   <policy user="@OWNER@">
     <allow own="org.ietf.Mif1"/>

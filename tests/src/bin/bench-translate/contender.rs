@@ -1,0 +1,140 @@
+//! Who is asked.
+
+use crate::world::{SERVER, World};
+use mif::TranslateOptions;
+use mif::wire::Family;
+use mif_tests::process::Process;
+use mif_tests::wait::eventually;
+use std::fs;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+use zbus::{Connection, OwnedObjectPath};
+
+const RESOLVED: &str = "/usr/lib/systemd/systemd-resolved";
+const SETTINGS: &str = "[Resolve]\nDNS=2001:db8:1::53\nFallbackDNS=\nDNSSEC=no\nDNSOverTLS=no\nLLMNR=no\n\
+                        MulticastDNS=no\nDNSStubListener=no\nReadEtcHosts=no\n";
+const AF_INET: i32 = 2;
+
+/// Interface, family and octets, as systemd-resolved tells an address.
+type Address = (i32, i32, Vec<u8>);
+
+/// A way to have a name translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// The service of this project.
+    Mifd,
+    /// systemd-resolved over D-Bus.
+    Resolved,
+    /// The question itself, over UDP.
+    Direct,
+}
+
+impl Contender {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Mifd, Self::Resolved, Self::Direct];
+
+    /// How the table calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mifd => "mifd",
+            Self::Resolved => "resolved",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// All of them, running.
+pub struct Contenders {
+    connection: Connection,
+    pvd: OwnedObjectPath,
+    mifd: Process,
+    resolved: Process,
+}
+
+impl Contenders {
+    /// Starts systemd-resolved; mifd runs already.
+    pub async fn start(world: &World) -> Self {
+        fs::create_dir_all("/run/systemd/resolve").expect("a folder");
+        fs::create_dir_all("/etc/systemd").expect("a folder");
+        fs::write("/etc/systemd/resolved.conf", SETTINGS).expect("its settings");
+        let mut command = Command::new(RESOLVED);
+        command.env("SYSTEMD_LOG_LEVEL", "warning");
+        let resolved = world.universe.host().spawn("resolved", command);
+        let this = Self {
+            connection: world.host.connection.clone(),
+            pvd: world.pvd("eth1").await,
+            mifd: world.host.mifd.process().clone(),
+            resolved,
+        };
+        eventually("systemd-resolved to answer", async || {
+            if let Some(status) = this.resolved.exit_status() {
+                panic!("it ended with {status}: {}", this.resolved.log());
+            }
+            this.ask_resolved("first.bench.test").await.map_err(|error| error.to_string())
+        })
+        .await;
+        this
+    }
+
+    /// Asks for a name and waits for the answer.
+    pub async fn ask(&self, contender: Contender, name: &str) {
+        match contender {
+            Contender::Mifd => {
+                let options = TranslateOptions { family: Some(Family::Ipv4), ..TranslateOptions::default() };
+                let translated = mif::translate_name(&self.connection, &self.pvd, name, &options).await;
+                assert_eq!(translated.expect(name).answers.len(), 1);
+            }
+            Contender::Resolved => self.ask_resolved(name).await.expect(name),
+            Contender::Direct => ask_server(name).await,
+        }
+    }
+
+    async fn ask_resolved(&self, name: &str) -> zbus::Result<()> {
+        let reply = self
+            .connection
+            .call_method(
+                Some("org.freedesktop.resolve1"),
+                "/org/freedesktop/resolve1",
+                Some("org.freedesktop.resolve1.Manager"),
+                "ResolveHostname",
+                &(0_i32, name, AF_INET, 0_u64),
+            )
+            .await?;
+        let (addresses, _, _): (Vec<Address>, String, u64) = reply.body().deserialize()?;
+        assert_eq!(addresses.len(), 1);
+        Ok(())
+    }
+
+    /// The CPU time that a contender's process has used.
+    pub fn cpu(&self, contender: Contender) -> Duration {
+        let pid = match contender {
+            Contender::Mifd => self.mifd.pid(),
+            Contender::Resolved => self.resolved.pid(),
+            Contender::Direct => return Duration::ZERO,
+        };
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let nanoseconds = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+}
+
+async fn ask_server(name: &str) {
+    let mut question = vec![0x4d, 0x46, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).expect("a label"));
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind("[::]:0").expect("a socket");
+    socket.connect(SocketAddr::new(SERVER.parse::<IpAddr>().expect("an address"), 53)).expect("a way");
+    socket.set_nonblocking(true).expect("a socket that does not block");
+    let socket = tokio::net::UdpSocket::from_std(socket).expect("a socket");
+    socket.send(&question).await.expect("sent");
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer).await.expect("an answer");
+    assert!(length > question.len());
+}
