@@ -38,6 +38,7 @@ pub mod peers;
 pub mod process;
 pub mod raw_client;
 pub mod router_advertisement;
+pub mod routing;
 pub mod served_host;
 pub mod served_state;
 pub mod signals;

@@ -25,6 +25,9 @@ pub const MEMBER: &str = "member";
 /// The user as whom polkitd runs.
 pub const POLKIT_USER: &str = "polkitd";
 
+/// Where the service keeps what outlives it.
+const RUNTIME_DIRECTORY: &str = "/run/mif";
+
 /// All rights the service has when it is not root, in the words of setpriv(1).
 const CAPABILITIES: &str = "-all,+chown,+net_admin,+net_bind_service,+net_raw";
 
@@ -35,6 +38,17 @@ pub fn as_service(command: Command) -> Command {
         setpriv.arg(format!("{set}={CAPABILITIES}"));
     }
     wrap(setpriv, &command)
+}
+
+/// Makes the service's folder below /run, as the service manager would.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn make_runtime_directory() {
+    std::fs::create_dir_all(RUNTIME_DIRECTORY).expect("make the runtime directory");
+    let user = nix::unistd::User::from_name(SERVICE_USER).expect("the users").expect("the service user");
+    let (uid, gid) = (Some(user.uid.as_raw()), Some(user.gid.as_raw()));
+    std::os::unix::fs::chown(RUNTIME_DIRECTORY, uid, gid).expect("give it to the service user");
 }
 
 /// A command as an ordinary user without any rights.

@@ -17,7 +17,7 @@ use mif_tests::cable::Cable;
 use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
 use mif_tests::node::Node;
 use mif_tests::served_host::{ServedHost, next, refusal};
-use mif_tests::topology::{Isp, OneLinkTwoRouters, SERVER_BEHIND_BOTH, SHARED_V4, SHARED_V6, TwoIsps};
+use mif_tests::topology::{Isp, SHARED_V4, SHARED_V6, TwoIsps};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{DEADLINE, completes, eventually};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -489,29 +489,6 @@ fn multipath_tcp_where_the_kernel_has_it() {
         assert_eq!(protocol, Some(socket2::Protocol::MPTCP));
         check_socket(&connected.socket, setting.isps.second.link(), connected.local.unwrap());
         assert_eq!(greeting(connected.socket).await.server, "isp2");
-    });
-}
-
-#[test]
-fn two_pvds_of_a_family_on_one_link_are_not_mixed_up() {
-    universe::run(async |universe| {
-        let network = OneLinkTwoRouters::start(&universe).await;
-        let host = ServedHost::start(&universe).await;
-        let pvds = eventually("a PvD for each router", async || {
-            let state = host.state().await;
-            let paths: Vec<_> =
-                state.pvds().filter(|pvd| !pvd.addresses.is_empty()).map(|pvd| pvd.path.clone()).collect();
-            if paths.len() == 2 { Ok(paths) } else { Err(format!("{state:#?}")) }
-        })
-        .await;
-        for pvd in &pvds {
-            let (kind, text) = refusal(connect(&host.connection, pvd, &to(ip(SERVER_BEHIND_BOTH))).await);
-            assert_eq!(kind, ErrorKind::NotSupported);
-            assert!(text.contains("shares its interface"), "{text}");
-        }
-        for router in &network.routers {
-            assert_eq!(router.dropped_and_forwarded(), (0, 0), "not one packet was sent");
-        }
     });
 }
 

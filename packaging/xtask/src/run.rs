@@ -58,7 +58,8 @@ pub fn run(dependencies: &Dependencies, options: &Options) -> Result<(), Error> 
 fn start_mifd(bus: &Bus, options: &Options, profile: Profile, log: &Path) -> Result<Daemon, Error> {
     let file = File::create(log).map_err(|source| Error::File { path: log.to_owned(), source })?;
     let mut mifd = Command::new(workspace::program("mifd", profile)?);
-    mifd.args(["--bus", bus.address(), "--log", &options.log]);
+    // Looking changes nothing: connections then work where a link has one provisioning domain a family.
+    mifd.args(["--no-routing", "--bus", bus.address(), "--log", &options.log]);
     if !is_root() {
         say(
             "mifd needs root to listen to Router Advertisements and to make sockets for others; asking sudo:",

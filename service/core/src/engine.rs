@@ -9,6 +9,7 @@ use crate::event::{Event, Ifindex};
 use crate::facts::{DefaultRoute, Facts, LinkFacts, Overflow};
 use crate::fetch::{self, Fetch, FetchKind, FetchPolicy, FetchReport, Random, Steps, Topic};
 use crate::pvd::{Origin, Pvd, PvdKey, Serial};
+use crate::routing::Routing;
 use crate::snapshot::{Defaults, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -124,6 +125,13 @@ impl Engine {
             notices: Vec::new(),
             random: Random::new(settings.seed),
         }
+    }
+
+    /// The same on a host that leads packets so.
+    #[must_use]
+    pub fn with_routing(mut self, routing: Routing) -> Self {
+        self.snapshot.set_routing(routing);
+        self
     }
 
     /// Takes in one event that was seen at `now`.

@@ -36,6 +36,7 @@ pub mod pvd;
 pub mod pvd_info;
 pub mod ra;
 pub mod recording;
+pub mod routing;
 pub mod snapshot;
 pub mod subscription;
 pub mod text;

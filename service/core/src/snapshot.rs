@@ -4,6 +4,7 @@ use crate::address_selection::is_link_local;
 use crate::configuration::AddressFamily;
 use crate::event::Ifindex;
 use crate::pvd::{Interface, Pvd, Serial};
+use crate::routing::Routing;
 use rpds::RedBlackTreeMapSync;
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -19,6 +20,7 @@ pub struct Snapshot {
     own_addresses: RedBlackTreeMapSync<(IpAddr, Zone), usize>,
     defaults: Defaults,
     startup: bool,
+    routing: Routing,
     pvd_serials: std::ops::Range<u64>,
 }
 
@@ -148,6 +150,11 @@ impl Snapshot {
         self.startup
     }
 
+    /// How this host leads packets.
+    pub const fn routing(&self) -> Routing {
+        self.routing
+    }
+
     /// How many provisioning domains of `family` live on `interface`.
     pub fn pvds_of_family(&self, interface: &Interface, family: AddressFamily) -> usize {
         self.pvds_of(interface).filter(|pvd| pvd.family.includes(family)).count()
@@ -202,6 +209,10 @@ impl Snapshot {
 
     pub(crate) fn with_defaults(&self, defaults: Defaults) -> Self {
         Self { defaults, ..self.clone() }
+    }
+
+    pub(crate) fn set_routing(&mut self, routing: Routing) {
+        self.routing = routing;
     }
 
     pub(crate) fn set_startup(&mut self, startup: bool) {

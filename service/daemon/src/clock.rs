@@ -10,3 +10,11 @@ pub fn now() -> BootTime {
     let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_nsec() / 1_000);
     BootTime::from_micros(u64::try_from(micros).unwrap_or(0))
 }
+
+/// Waits for `deadline`; for ever without one.
+pub async fn at(deadline: Option<BootTime>) {
+    match deadline.and_then(|deadline| now().until(deadline)) {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

@@ -20,11 +20,25 @@
 //! additional-information = true
 //! # Ask the captive portal API that a network names (RFC 8908) whether this host is captive, in the same way.
 //! captive-portal = true
+//!
+//! [routing]
+//! # Whether packets of each provisioning domain in use are led by rules and a table of their own. Without it,
+//! # connections can be had only on interfaces with one provisioning domain a family.
+//! enabled = true
+//! # Which bits of firewall marks are taken: a tag by which marks of this service are known, where it is, and
+//! # where the numbers of provisioning domains are. Bits outside of both masks are left to others.
+//! mark-tag = 0x4d000000
+//! tag-mask = 0xff000000
+//! number-mask = 0x0000ffff
+//! # The priority of the first rule; five in a row are used.
+//! rule-priority = 700
 //! ```
 
 mod dns;
+mod routing;
 
 pub use dns::Dns;
+pub use routing::Routing;
 
 use mif_core::fetch::FetchPolicy;
 use serde::Deserialize;
@@ -50,6 +64,8 @@ pub struct Config {
     pub dns: Dns,
     /// `[web]`.
     pub web: Web,
+    /// `[routing]`.
+    pub routing: Routing,
 }
 
 /// How much goes to the log.
@@ -181,6 +197,13 @@ pub enum Mistake {
         /// What the key takes.
         takes: &'static str,
     },
+    /// Values that do not go together.
+    Together {
+        /// The table that they are in.
+        table: &'static str,
+        /// Why they do not.
+        why: String,
+    },
 }
 
 /// A key of the file and what it takes.
@@ -191,6 +214,8 @@ struct Key {
 }
 
 const TABLE: &str = "a table, written as a line in brackets";
+
+const BITS: &str = "32 bits, such as 0xff000000";
 
 const SWITCH: &str = "true or false";
 
@@ -204,6 +229,12 @@ const KEYS: &[Key] = &[
     Key { table: "", name: "web", takes: TABLE },
     Key { table: "web", name: "additional-information", takes: SWITCH },
     Key { table: "web", name: "captive-portal", takes: SWITCH },
+    Key { table: "", name: "routing", takes: TABLE },
+    Key { table: "routing", name: "enabled", takes: SWITCH },
+    Key { table: "routing", name: "mark-tag", takes: BITS },
+    Key { table: "routing", name: "tag-mask", takes: BITS },
+    Key { table: "routing", name: "number-mask", takes: BITS },
+    Key { table: "routing", name: "rule-priority", takes: "a whole number from 1 to 32000" },
 ];
 
 impl Config {
@@ -234,10 +265,15 @@ impl Config {
         if let Some(unknown) = unknown_key(table.get_ref(), "") {
             return Err(wrong(unknown));
         }
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let at = start(&error);
             wrong(value_at(table.get_ref(), at, text).unwrap_or_else(|| syntax(error)))
-        })
+        })?;
+        if let Err(why) = config.routing.checked() {
+            let at = table.get_ref().get("routing").map_or(0, |value| value.span().start);
+            return Err(wrong((at, Mistake::Together { table: "routing", why })));
+        }
+        Ok(config)
     }
 }
 
@@ -311,6 +347,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(message) => out.write_str(message),
+            Self::Together { table, why } => write!(out, "[{table}]: {why}"),
             Self::Value { key, value, takes } => write!(out, "{key} is {value}: it takes {takes}"),
             Self::UnknownKey { key, table } => {
                 let known = || KEYS.iter().filter(|known| known.table == *table).map(|known| known.name);
@@ -353,6 +390,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use mif_core::routing::Layout;
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(Path::new("mifd.toml"), text).map_err(|error| error.to_string())
@@ -409,7 +447,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             message("log = \"info\"\nlogg = \"info\"\n"),
-            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web; did you mean \"log\"?"
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web, routing; did you mean \"log\"?"
         );
         assert_eq!(
             message("[interfaces]\n  grace_ms = 5\n"),
@@ -421,11 +459,11 @@ mod tests {
         );
         assert_eq!(
             message("[connections]\ntimeout = 5\n"),
-            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web"
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web, routing"
         );
         assert_eq!(
             message("grace-ms = 5\n"),
-            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web"
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web, routing"
         );
     }
 
@@ -446,6 +484,27 @@ mod tests {
         assert_eq!(
             message("interfaces = 3\n"),
             "mifd.toml:1:14: interfaces is 3: it takes a table, written as a line in brackets"
+        );
+    }
+
+    #[test]
+    fn marks_must_go_together() {
+        assert_eq!(parse("").unwrap().routing.layout(), Some(Layout::default()));
+        assert_eq!(parse("routing.enabled = false").unwrap().routing.layout(), None);
+        let moved =
+            parse("[routing]\nmark-tag = 0x100\ntag-mask = 0x300\nnumber-mask = 0xffff0000\n").unwrap();
+        assert_eq!(moved.routing.layout().unwrap().space.mask(), 0xffff_0300);
+        assert_eq!(
+            message("log = \"info\"\n[routing]\nmark-tag = 0\n"),
+            "mifd.toml:2:1: [routing]: mark-tag is 0, which marks of others have too: give it a bit of tag-mask"
+        );
+        assert_eq!(
+            message("[routing]\nrule-priority = 32001\n"),
+            "mifd.toml:1:1: [routing]: rule-priority is 32001: give a number from 1 to 32000"
+        );
+        assert_eq!(
+            message("[routing]\nmark-tag = -1\n"),
+            "mifd.toml:2:12: routing.mark-tag is -1: it takes 32 bits, such as 0xff000000"
         );
     }
 

@@ -4,17 +4,20 @@ use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::recorder::Recorder;
+use crate::routing::{Router, RoutingError};
 use crate::socket::{self, caller::NamespaceCookie};
 use crate::source::{self, Fetcher, Observation, Solicitor, SourceError};
 use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use mif_core::event::Ifindex;
 use mif_core::fetch::{FetchPolicy, FetchReport};
+use mif_core::routing::{Layout, Routing};
+use mif_core::snapshot::Snapshot;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 use zbus::Connection;
 use zbus::connection::Builder;
 
@@ -34,6 +37,8 @@ pub struct Options {
     pub grace: Duration,
     /// How names are translated.
     pub translation: translate::Settings,
+    /// How to lay rules out; `None`: no routing per provisioning domain.
+    pub routing: Option<Layout>,
     /// Where to record what the sources see.
     pub record: Option<PathBuf>,
     /// What web servers of networks may be asked for.
@@ -79,6 +84,9 @@ pub enum DaemonError {
     /// A source cannot go on.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Routing cannot go on.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
     /// Something of the operating system.
     #[error("{what}")]
     System {
@@ -102,23 +110,28 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         fetches: options.fetches,
         seed: seed(),
     };
-    let fetcher = Fetcher::new(feed, options.translation.clone());
-    let mut driver = Driver { engine: Engine::new(settings), observations, solicitor, fetcher, recorder };
+    let (snapshots, snapshots_out) = latest::channel(Snapshot::default());
+    let (router, keeping) = start_routing(options.routing, snapshots_out).await;
+    let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
+    let engine = Engine::new(settings).with_routing(router.routing());
+    let mut driver = Driver { engine, observations, solicitor, fetcher, recorder, snapshots };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
     let peers = peers(&options.bus, &connection).await?;
-    let constants = constants(&peers, options.translation)?;
+    let constants = constants(&peers, &router, options.translation)?;
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
     let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
+    bus.set_router(router);
     bus.publish_inventory(first);
     take_name(&connection).await?;
     tracing::info!("serving {BUS_NAME}");
     tokio::select! {
         left = bus.run(inputs, stop) => Ok(left?),
         error = sources.failed() => Err(error.into()),
+        error = keeping => Err(error.into()),
         () = driver.run(batches) => Err(LeftBus::Engine.into()),
     }
 }
@@ -130,6 +143,8 @@ struct Driver {
     solicitor: Solicitor,
     fetcher: Fetcher,
     recorder: Option<Recorder>,
+    /// The latest state, for those who need no more of it.
+    snapshots: latest::Sender<Snapshot>,
 }
 
 impl Driver {
@@ -196,6 +211,10 @@ impl Driver {
 
     fn commit(&mut self) -> Batch {
         let batch = self.engine.commit(clock::now());
+        if batch.is_news() {
+            // Before anybody can plan with it.
+            self.snapshots.send_replace(batch.snapshot.clone());
+        }
         for command in &batch.commands {
             match command {
                 Command::Solicit { ifindex } => self.solicitor.solicit(*ifindex),
@@ -288,17 +307,57 @@ async fn peers(choice: &BusChoice, connection: &Connection) -> Result<Peers, Dae
     Ok(Peers::Bus(authority))
 }
 
-fn constants(peers: &Peers, translation: translate::Settings) -> Result<Constants, DaemonError> {
+/// Routing per provisioning domain where it is wanted and possible, and what keeps it. Without it the service does what
+/// can be done without.
+async fn start_routing(
+    layout: Option<Layout>,
+    snapshots: latest::Receiver<Snapshot>,
+) -> (Router, impl Future<Output = RoutingError>) {
+    let started = match layout {
+        None => {
+            tracing::info!("routing per provisioning domain is switched off");
+            None
+        }
+        Some(layout) => Router::start(layout, snapshots)
+            .await
+            .inspect_err(|error| {
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "no routing per provisioning domain: connections can be had only on interfaces with one \
+                     provisioning domain a family"
+                );
+            })
+            .ok(),
+    };
+    let (router, keeper) = started.map_or((Router::off(), None), |(router, keeper)| (router, Some(keeper)));
+    let keeping = async move {
+        match keeper {
+            Some(keeper) => match keeper.run().await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            },
+            None => std::future::pending().await,
+        }
+    };
+    (router, keeping)
+}
+
+fn constants(
+    peers: &Peers,
+    router: &Router,
+    translation: translate::Settings,
+) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: features(peers), namespace, translation })
+    Ok(Constants { features: features(peers, router), namespace, translation })
 }
 
 /// What this instance can do, by the words of the contract.
-fn features(peers: &Peers) -> Vec<&'static str> {
+fn features(peers: &Peers, router: &Router) -> Vec<&'static str> {
     let mut features = vec!["connect", "explicit-pvd", "dot", "doh", "doq"];
     let found = [
         ("bind-socket", NamespaceCookie::own().is_ok()),
+        ("pvd-routing", router.routing() == Routing::PerPvd),
         ("mptcp", socket::has_mptcp()),
         ("fchown", socket::can_give_away()),
         ("polkit", matches!(peers, Peers::Bus(authority) if authority.is_polkit())),

@@ -6,6 +6,7 @@ pub mod config;
 pub mod daemon;
 pub mod recorder;
 pub mod request;
+pub mod routing;
 pub mod socket;
 pub mod source;
 pub mod translate;

@@ -3,6 +3,7 @@
 use clap::Parser;
 use mifd::config::{Config, LogLevel};
 use mifd::daemon::{self, BusChoice, Options};
+use mifd::routing;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -27,6 +28,12 @@ struct Arguments {
     /// How much to log: error, warn, info, debug (with names and addresses) or trace (with packets)
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
+    /// Lead packets by the machine's own routes only, as [routing] enabled = false does
+    #[arg(long)]
+    no_routing: bool,
+    /// Remove all rules and routes of this service from the kernel, and end; to be called when it does not run
+    #[arg(long, conflicts_with_all = ["bus", "session", "config", "record", "no_routing"])]
+    remove_routing: bool,
     /// Record what the kernel, routers and DHCP clients tell as JSON lines, for a bug report
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -43,6 +50,9 @@ enum Level {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.remove_routing {
+        return remove_routing();
+    }
     let config = match Config::load(arguments.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return complain(&error),
@@ -57,6 +67,7 @@ fn main() -> ExitCode {
         bus,
         grace: config.interfaces.grace(),
         translation: config.dns.settings(),
+        routing: config.routing.layout().filter(|_| !arguments.no_routing),
         record: arguments.record,
         fetches: config.web.policy(),
     };
@@ -71,6 +82,22 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error),
     };
     ended.map_or_else(|error| complain(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Says how much there was, for those who look.
+fn remove_routing() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let removed = match runtime {
+        Ok(runtime) => runtime.block_on(routing::remove_all()),
+        Err(error) => return complain(&error),
+    };
+    match removed {
+        Ok((rules, routes)) => {
+            let said = writeln!(std::io::stdout().lock(), "removed {rules} rules and {routes} routes");
+            said.map_or_else(|error| complain(&error), |()| ExitCode::SUCCESS)
+        }
+        Err(error) => complain(&error),
+    }
 }
 
 fn start_logging(level: LogLevel) {

@@ -37,7 +37,7 @@ fn plan(link: &str, sources: &[&str], destination: &str) -> ConnectPlan {
 
 /// Connects in a world in which nothing is known and nothing changes.
 async fn connect(plan: &ConnectPlan, owner: u32) -> Result<Connection, ConnectFailure> {
-    connect::connect(plan, owner, tokio::sync::watch::channel(Snapshot::default()).1).await
+    connect::connect(plan, None, owner, tokio::sync::watch::channel(Snapshot::default()).1).await
 }
 
 /// Tells everybody who connects which address that was, and `name`.

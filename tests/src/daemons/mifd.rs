@@ -103,7 +103,10 @@ impl MifdSettings {
     pub fn spawn(&self) -> Process {
         let mut command = match self.bus.privilege() {
             Privilege::UserNamespace => Command::new(program("mifd")),
-            Privilege::Root => user::as_service(Command::new(program("mifd"))),
+            Privilege::Root => {
+                user::make_runtime_directory();
+                user::as_service(Command::new(program("mifd")))
+            }
         };
         if self.session {
             command.arg("--session").env("DBUS_SESSION_BUS_ADDRESS", self.bus.address());

@@ -3,7 +3,7 @@
 //! Not a message of the draft, which has the service make the socket (3.5.19). A socket of the caller's own keeps
 //! what the kernel notes of its maker (user, cgroup, security label), and may be of UDP or listen.
 
-use super::connect::{check_alone, check_destination, check_link, scoped};
+use super::connect::{check_apart, check_destination, check_link, check_way, scoped};
 use super::{BadSocket, BadSource, Invalid, Refusal, Unreachable, find, sources};
 use crate::address_selection::rank_unaimed;
 use crate::configuration::AddressFamily;
@@ -106,7 +106,10 @@ pub fn bind(
     }
     let sources = choose_sources(pvd, family, request)?;
     check_link(pvd)?;
-    check_alone(snapshot, pvd, family)?;
+    match request.destination {
+        Some(destination) => check_way(snapshot, pvd, destination)?,
+        None => check_apart(snapshot, pvd, family)?,
+    }
     let device = snapshot.interface(pvd.interface).map(|interface| interface.name.clone());
     Ok(BindPlan {
         pvd: pvd.serial,

@@ -7,6 +7,7 @@ use crate::address_selection::is_link_local;
 use crate::configuration::{AddressFamily, Prefix};
 use crate::event::Ifindex;
 use crate::pvd::{Pvd, Serial};
+use crate::routing::{Routing, Table};
 use crate::snapshot::Snapshot;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
@@ -92,7 +93,7 @@ pub fn connect(snapshot: &Snapshot, pvd: Serial, request: &ConnectRequest) -> Re
     check_timeout(request.timeout_ms)?;
     let sources = choose_sources(pvd, request)?;
     check_link(pvd)?;
-    check_alone(snapshot, pvd, AddressFamily::of(request.address))?;
+    check_way(snapshot, pvd, request.address)?;
     Ok(ConnectPlan {
         pvd: pvd.serial,
         ifindex: pvd.ifindex,
@@ -171,9 +172,24 @@ fn check_source(pvd: &Pvd, source: IpAddr, destination: IpAddr) -> Result<(), Re
     Err(Refusal::SourceNotValid(why))
 }
 
+/// Whether packets to `destination` take the way of `pvd`. A route that is not there must be missed here: a socket that
+/// is bound to an interface takes everything for on-link when it finds none (IPv4).
+pub(super) fn check_way(snapshot: &Snapshot, pvd: &Pvd, destination: IpAddr) -> Result<(), Refusal> {
+    match snapshot.routing() {
+        Routing::Shared => check_apart(snapshot, pvd, AddressFamily::of(destination)),
+        Routing::PerPvd => match Table::of(pvd).route_to(destination) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NetworkUnreachable(Unreachable::NoRoute(pvd.id.clone(), destination))),
+        },
+    }
+}
+
 /// Without routing per provisioning domain, the kernel's one routing table decides which router of an interface a
 /// packet takes. That is the right one for sure only when there is no other of the family.
-pub(super) fn check_alone(snapshot: &Snapshot, pvd: &Pvd, family: AddressFamily) -> Result<(), Refusal> {
+pub(super) fn check_apart(snapshot: &Snapshot, pvd: &Pvd, family: AddressFamily) -> Result<(), Refusal> {
+    if snapshot.routing() == Routing::PerPvd {
+        return Ok(());
+    }
     let shares = |interface| snapshot.pvds_of_family(interface, family) > 1;
     if snapshot.interface(pvd.interface).is_some_and(|interface| shares(interface)) {
         return Err(Refusal::NotSupported(NotSupported::SeveralPvds(pvd.id.clone(), family)));

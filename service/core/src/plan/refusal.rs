@@ -134,6 +134,8 @@ pub enum Unreachable {
     NoUsableAddress(String, AddressFamily),
     /// Its interface is down.
     InterfaceDown(String),
+    /// Its network told of no route there.
+    NoRoute(String, IpAddr),
 }
 
 /// Why an address is no source.
@@ -348,6 +350,10 @@ impl fmt::Display for Unreachable {
                 write!(out, "{pvd} has no {} address that may be used at the moment", Named(*family))
             }
             Self::InterfaceDown(pvd) => write!(out, "the interface of {pvd} is down"),
+            Self::NoRoute(pvd, destination) => write!(
+                out,
+                "{pvd} has no route to {destination}: its network told of no router or prefix that leads there"
+            ),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{Invalid, NotSupported, Refusal, Unreachable, UntranslatableName, che
 use crate::configuration::{AddressFamily, Configuration, Prefix};
 use crate::event::Ifindex;
 use crate::pvd::{Family, Pvd, Serial};
+use crate::routing::{Routing, Table};
 use crate::snapshot::Snapshot;
 use std::net::IpAddr;
 
@@ -178,7 +179,10 @@ pub fn translate(
             Translation::Literal(address)
         }
         Host::Literal(address) => return Err(Refusal::NoAddress(address)),
-        Host::Name(name) => Translation::Lookup(look_up(pvd, name, request.families, systems, encryption)?),
+        Host::Name(name) => {
+            let lookup = look_up(pvd, name, request.families, systems, encryption)?;
+            Translation::Lookup(led(snapshot, pvd, lookup)?)
+        }
     };
     Ok(TranslatePlan { pvd: pvd.serial, ifindex: pvd.ifindex, timeout_ms: request.timeout_ms, translation })
 }
@@ -268,6 +272,23 @@ fn search_domains(configuration: &Configuration) -> impl Iterator<Item = &str> {
     let list = configuration.search_domains.iter();
     let only = configuration.domain_name.iter().filter(|_| configuration.search_domains.is_empty());
     list.chain(only).map(String::as_str)
+}
+
+/// Leaves out servers that no route of `pvd` leads to: their questions would be refused, or (IPv4) asked on the link.
+fn led(snapshot: &Snapshot, pvd: &Pvd, mut lookup: Lookup) -> Result<Lookup, Refusal> {
+    if snapshot.routing() == Routing::PerPvd
+        && let Ok(dns) = &mut lookup.dns
+    {
+        let table = Table::of(pvd);
+        dns.servers.retain(|server| table.route_to(server.address.ip()).is_some());
+        if dns.servers.is_empty() {
+            lookup.dns = Err(Refusal::NoNameServers(pvd.id.clone()));
+        }
+    }
+    match lookup.dns {
+        Err(refusal) if !lookup.hosts => Err(refusal),
+        dns => Ok(Lookup { dns, ..lookup }),
+    }
 }
 
 /// RFC 6147 for provisioning domains of IPv6 only.

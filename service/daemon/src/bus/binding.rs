@@ -8,7 +8,7 @@ use super::lent::LentSocket;
 use super::requests::Origin;
 use super::state_face::{GivenOptions, options, parse_address};
 use super::work::{Owner, Progress, What};
-use crate::request::bind::{Binding, bind};
+use crate::request::bind::{Binding, Mark, bind};
 use futures_util::FutureExt;
 use mif_core::plan::BindRequest;
 use mif_core::pvd::Serial;
@@ -62,13 +62,23 @@ impl Bus {
         let permission = self.permission(&origin, call, purpose)?;
         let place = self.workload.enter(origin.credentials.uid)?;
         let lent = LentSocket { socket: socket.into(), lent, place };
-        let binding = Binding { snapshot: self.snapshot.clone(), pvd, request, namespace, mark: None };
+        let mut binding = Binding { snapshot: self.snapshot.clone(), pvd, request, namespace, mark: None };
+        let router = self.router.clone();
         let task = move |number, progress: mpsc::Sender<Progress>| {
             async move {
-                if let Err(refused) = permission.obtain().await {
-                    // The bus task is gone only when the service stops.
-                    let _ = progress.send(Progress { number, what: What::Bound(Err(refused)) }).await;
-                    return;
+                let held = match permission.obtain().await {
+                    Ok(()) => router.hold(pvd).await.map_err(BusError::from),
+                    Err(refused) => Err(refused),
+                };
+                match held {
+                    Ok(mark) => {
+                        binding.mark = mark.map(|mark| Mark { value: mark.0, mask: router.mask() });
+                    }
+                    Err(refused) => {
+                        // The bus task is gone only when the service stops.
+                        let _ = progress.send(Progress { number, what: What::Bound(Err(refused)) }).await;
+                        return;
+                    }
                 }
                 let work = move || run(number, &binding, lent, &progress);
                 if let Err(error) = tokio::task::spawn_blocking(work).await {

@@ -1,5 +1,6 @@
 //! Errors as the bus carries them. The one place where the core's refusals and failures get their names.
 
+use crate::routing::HoldError;
 use mif_core::plan::{BindFailure, ConnectFailure, ConnectFailureReason, Refusal, TranslationFailure};
 use mif_core::subscription::SubscriberRefusal;
 use mif_core::usage::Exceeded;
@@ -135,6 +136,17 @@ impl From<Refusal> for BusError {
             Refusal::NoNameServers(_) => Name::NoNameServers,
         };
         Self::new(name, refusal.to_string())
+    }
+}
+
+impl From<HoldError> for BusError {
+    fn from(error: HoldError) -> Self {
+        let name = match error {
+            HoldError::Gone(_) => Name::PvdGone,
+            HoldError::Exhausted(_) => Name::LimitsExceeded,
+            HoldError::Routing(_) | HoldError::Stopped => Name::Failed,
+        };
+        Self::new(name, format!("its packets cannot be led: {error}"))
     }
 }
 

@@ -23,6 +23,7 @@ mod state_face;
 mod work;
 
 use crate::clock;
+use crate::routing::Router;
 use crate::socket::caller::NamespaceCookie;
 use crate::translate::Translator;
 use authority::{Authority, Credentials, Namespace};
@@ -117,6 +118,7 @@ pub struct Bus {
     usage: Usage<Client>,
     workload: Workload,
     translator: Arc<Translator>,
+    router: Router,
     managed_objects: Option<Vec<u8>>,
     calls: CallQueues<Client, Call>,
     direct: Vec<Message>,
@@ -200,6 +202,7 @@ impl Bus {
             usage: Usage::default(),
             workload: Workload::default(),
             translator,
+            router: Router::off(),
             managed_objects: None,
             calls: CallQueues::default(),
             direct: Vec::new(),
@@ -208,6 +211,13 @@ impl Bus {
         };
         let inputs = Inputs { messages, batches, progress: progress_out, introductions: introductions_out };
         Ok((bus, inputs))
+    }
+
+    /// Serves with sockets that carry the marks of `router`.
+    pub fn set_router(&mut self, router: Router) {
+        self.translator =
+            Arc::new(Translator::new(self.constants.translation.clone()).with_router(router.clone()));
+        self.router = router;
     }
 
     /// Publishes the first inventory, before anybody can have asked: nobody is told.

@@ -182,11 +182,15 @@ impl Bus {
     ) -> Result<Begun, BusError> {
         let (pvd, uid) = (plan.pvd, origin.credentials.uid);
         let snapshots = self.snapshots.subscribe();
+        let router = self.router.clone();
         self.start(origin, pvd, Held::Connection, move |number, progress| {
             async move {
                 // The plan's timeout begins after this.
                 let connected = match permission.obtain().await {
-                    Ok(()) => connect(&plan, uid, snapshots).await.map_err(BusError::from),
+                    Ok(()) => match router.hold(pvd).await {
+                        Ok(mark) => connect(&plan, mark, uid, snapshots).await.map_err(BusError::from),
+                        Err(error) => Err(error.into()),
+                    },
                     Err(refused) => Err(refused),
                 };
                 let what = What::Connected(connected);

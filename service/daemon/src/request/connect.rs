@@ -3,6 +3,7 @@
 use super::UNTIL_LINK_GONE;
 use crate::socket::{self, Scope};
 use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan};
+use mif_core::routing::Mark;
 use mif_core::snapshot::Snapshot;
 use nix::errno::Errno;
 use socket2::Socket;
@@ -25,7 +26,8 @@ pub struct Connection {
     pub handshake: Duration,
 }
 
-/// Connects as `plan` says, with a socket that belongs to `owner_uid` from before its first packet on. When a source
+/// Connects as `plan` says, its packets carrying `mark`, with a socket that belongs to `owner_uid` from before its first
+/// packet on. When a source
 /// fails before anything was sent, or by `snapshots` ceases to be one of the provisioning domain, the next one is
 /// tried. The plan's timeout covers all of it.
 ///
@@ -35,23 +37,26 @@ pub struct Connection {
 /// The kernel's, with what it means.
 pub async fn connect(
     plan: &ConnectPlan,
+    mark: Option<Mark>,
     owner_uid: u32,
     snapshots: watch::Receiver<Snapshot>,
 ) -> Result<Connection, ConnectFailure> {
+    let scope = Scope::new(plan.ifindex, mark.map(|mark| mark.0));
     let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
-    let connected = tokio::time::timeout(timeout, try_sources(plan, owner_uid, snapshots)).await;
+    let connected = tokio::time::timeout(timeout, try_sources(plan, scope, owner_uid, snapshots)).await;
     let timed_out = || failure(plan, ConnectFailureReason::TimedOut, Errno::ETIMEDOUT as i32);
     connected.unwrap_or_else(|_| Err(timed_out()))
 }
 
 async fn try_sources(
     plan: &ConnectPlan,
+    scope: Scope,
     owner_uid: u32,
     mut snapshots: watch::Receiver<Snapshot>,
 ) -> Result<Connection, ConnectFailure> {
     let mut first_failure = None;
     for &source in &plan.sources {
-        let failure = match begin(plan, source, owner_uid) {
+        let failure = match begin(plan, scope, source, owner_uid) {
             Ok(attempt) => tokio::select! {
                 // A handshake that is over counts, whatever became of the source.
                 biased;
@@ -93,9 +98,13 @@ struct Attempt {
 }
 
 /// Sends the first packet. Whatever fails here is this host's doing, so another source may fare better.
-fn begin(plan: &ConnectPlan, source: IpAddr, owner_uid: u32) -> Result<Attempt, ConnectFailure> {
-    let socket = socket::stream(Scope::new(plan.ifindex, None), plan.protocol, source)
-        .map_err(|error| explain(plan, &error))?;
+fn begin(
+    plan: &ConnectPlan,
+    scope: Scope,
+    source: IpAddr,
+    owner_uid: u32,
+) -> Result<Attempt, ConnectFailure> {
+    let socket = socket::stream(scope, plan.protocol, source).map_err(|error| explain(plan, &error))?;
     socket::give_to(&socket, owner_uid).map_err(|error| {
         // A socket that does not show its user must not leave the host, and firewalls have no part in this.
         tracing::error!(owner_uid, %error, "a socket could not be given to its user: is CAP_CHOWN missing?");
@@ -207,7 +216,7 @@ mod tests {
     }
 
     async fn connect(plan: &ConnectPlan, owner_uid: u32) -> Result<Connection, ConnectFailure> {
-        super::connect(plan, owner_uid, watch::channel(Snapshot::default()).1).await
+        super::connect(plan, None, owner_uid, watch::channel(Snapshot::default()).1).await
     }
 
     fn own_uid() -> u32 {

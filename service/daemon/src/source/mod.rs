@@ -10,7 +10,7 @@ mod networkd;
 mod pvd_info;
 mod readiness;
 mod router_advertisement;
-mod rtnetlink;
+pub(crate) mod rtnetlink;
 
 pub use error::SourceError;
 pub use pvd_info::Fetcher;

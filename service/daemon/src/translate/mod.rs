@@ -14,6 +14,7 @@ mod synthesis;
 pub(crate) mod trust;
 
 use crate::request::UNTIL_LINK_GONE;
+use crate::routing::Router;
 use crate::socket::{self, Scope};
 use delivery::Delivery;
 use hosts::Hosts;
@@ -34,6 +35,7 @@ pub struct Translator {
     hosts: Hosts,
     resolvers: Resolvers,
     encryption: Encryption,
+    router: Router,
 }
 
 /// What an administrator decides about translations.
@@ -54,10 +56,23 @@ impl Default for Settings {
 }
 
 impl Translator {
+    /// Who gives the marks of its sockets.
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// With sockets that carry the marks of `router`.
+    #[must_use]
+    pub fn with_router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
     /// A translator for a machine with these settings.
     pub fn new(settings: Settings) -> Self {
         let Settings { hosts, certificates, encryption } = settings;
-        Self { hosts: Hosts::new(hosts), resolvers: Resolvers::new(Trust::new(certificates)), encryption }
+        let resolvers = Resolvers::new(Trust::new(certificates));
+        Self { hosts: Hosts::new(hosts), resolvers, encryption, router: Router::off() }
     }
 
     /// How much encryption of DNS plans are to ask for.
@@ -119,6 +134,15 @@ impl Translator {
         !delivery.is_empty()
     }
 
+    /// What keeps the sockets for `plan` in its provisioning domain.
+    async fn scope(&self, plan: &TranslatePlan, lookup: &Lookup) -> Result<Scope, TranslationFailure> {
+        match self.router.hold(plan.pvd).await {
+            Ok(mark) => Ok(Scope::new(plan.ifindex, mark.map(|mark| mark.0))),
+            // The router has said why. Nothing is asked of the network by another way.
+            Err(_) => Err(TranslationFailure::ServerFailure(lookup.name.clone(), None)),
+        }
+    }
+
     async fn ask_dns<S: FnMut(Answer) + Send>(
         &self,
         plan: &TranslatePlan,
@@ -130,7 +154,8 @@ impl Translator {
             tracing::error!(pvd = %plan.pvd, %error, "no resolver could be made");
             TranslationFailure::ServerFailure(lookup.name.clone(), None)
         };
-        let resolver = self.resolvers.of(plan, dns).map_err(unavailable)?;
+        let scope = self.scope(plan, lookup).await?;
+        let resolver = self.resolvers.of(plan, scope, dns).map_err(unavailable)?;
         let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
         let names = dns::Names {
             asked: &lookup.name,
@@ -139,7 +164,7 @@ impl Translator {
             nat64: dns.nat64.as_ref(),
         };
         match tokio::time::timeout(timeout, dns::ask(&resolver, &names, &mut delivery)).await {
-            Ok(Err(failure @ TranslationFailure::ServerFailure(_, None))) if is_cut_off(plan, dns) => {
+            Ok(Err(failure @ TranslationFailure::ServerFailure(_, None))) if is_cut_off(scope, dns) => {
                 tokio::time::sleep(UNTIL_LINK_GONE).await;
                 Err(failure)
             }
@@ -160,7 +185,6 @@ fn is_encrypted_only(dns: &DnsPlan) -> bool {
 }
 
 /// Whether no packet can leave for any server now: the interface, or what it needs to send, is going.
-fn is_cut_off(plan: &TranslatePlan, dns: &DnsPlan) -> bool {
-    let scope = Scope::new(plan.ifindex, None);
+fn is_cut_off(scope: Scope, dns: &DnsPlan) -> bool {
     dns.servers.iter().all(|server| socket::datagram_to(scope, server.address, server.source).is_err())
 }

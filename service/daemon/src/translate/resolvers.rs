@@ -43,13 +43,18 @@ impl Resolvers {
     ///
     /// # Errors
     /// hickory did not like its configuration.
-    pub(super) fn of(&self, plan: &TranslatePlan, dns: &DnsPlan) -> Result<Resolver<Servers>, NetError> {
+    pub(super) fn of(
+        &self,
+        plan: &TranslatePlan,
+        scope: Scope,
+        dns: &DnsPlan,
+    ) -> Result<Resolver<Servers>, NetError> {
         let mut by_pvd = self.lock();
         if let Some(entry) = by_pvd.get(&plan.pvd).filter(|entry| entry.servers.are(&dns.servers)) {
             entry.servers.ask_from(&dns.servers);
             return Ok(entry.resolver.clone());
         }
-        let servers = Servers::new(Scope::new(plan.ifindex, None), &dns.servers, Arc::clone(&self.trust));
+        let servers = Servers::new(scope, &dns.servers, Arc::clone(&self.trust));
         let resolver = build(servers.clone(), dns)?;
         by_pvd.insert(plan.pvd, Entry { servers, resolver: resolver.clone() });
         Ok(resolver)

@@ -103,7 +103,10 @@ impl Inside<'_> {
 
     async fn reach_address(self, address: IpAddr, port: u16) -> Result<TcpStream, FetchFailure> {
         let plan = plan::fetch::reach_server(&self.now(), self.pvd, address, port).map_err(explain)?;
-        let connected = connect(&plan, nix::unistd::geteuid().as_raw(), self.snapshots.clone()).await;
+        // The router has said why not.
+        let mark = self.translator.router().hold(self.pvd).await.map_err(|_| FetchFailure::Hindered)?;
+        let own = nix::unistd::geteuid().as_raw();
+        let connected = connect(&plan, mark, own, self.snapshots.clone()).await;
         let connection = connected.map_err(|failure| {
             tracing::debug!(%address, %failure, "the server was not reached");
             match failure.reason {

@@ -6,6 +6,7 @@ mod connector;
 mod http;
 
 use crate::clock;
+use crate::routing::Router;
 use crate::source::{Feed, Observation};
 use crate::translate::{self, Translator};
 use connector::{Connector, Inside};
@@ -53,10 +54,10 @@ impl Drop for Running {
 }
 
 impl Fetcher {
-    /// A fetcher that tells `feed`, and finds names as `translation` says.
-    pub fn new(feed: Feed, translation: translate::Settings) -> Self {
+    /// A fetcher that tells `feed`, and finds names as `translation` says, by sockets with the marks of `router`.
+    pub fn new(feed: Feed, translation: translate::Settings, router: Router) -> Self {
         let shared = Shared {
-            translator: Translator::new(translation),
+            translator: Translator::new(translation).with_router(router),
             connector: Connector::new(),
             turns: Semaphore::new(AT_A_TIME),
         };

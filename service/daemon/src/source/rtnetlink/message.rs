@@ -10,19 +10,19 @@ const ALIGNMENT: usize = 4;
 
 /// One message of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// `RTM_*` or `NLMSG_*`.
-    pub(super) kind: u16,
+    pub(crate) kind: u16,
     /// `NLM_F_*`.
-    pub(super) flags: u16,
+    pub(crate) flags: u16,
     /// The number of the request that this answers.
-    pub(super) sequence: u32,
+    pub(crate) sequence: u32,
     /// What comes after the header.
-    pub(super) payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 /// The messages of a datagram, in order.
-pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let header = rest.first_chunk::<HEADER_LENGTH>()?;
@@ -40,7 +40,7 @@ pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// The attributes in `bytes` as (type, value), up to the first one that does not add up.
-pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(Result::ok).map(|attribute| {
         let kind = attribute.kind();
         let length = usize::from(attribute.length());
@@ -49,7 +49,7 @@ pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// A native-endian 32-bit attribute.
-pub(super) fn read_u32(value: &[u8]) -> Option<u32> {
+pub(crate) fn read_u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().map(|four| u32::from_ne_bytes(*four))
 }
 

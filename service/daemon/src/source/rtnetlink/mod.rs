@@ -14,13 +14,15 @@ mod socket;
 mod told_routes;
 mod view;
 
+pub(crate) use message::{Message, attributes, messages, read_u32};
+pub(crate) use socket::{Monitor, Received};
+
 use super::{Feed, Observation, SourceError};
 use crate::clock;
-use message::messages;
 use mif_core::configuration::AddressFamily;
 use mif_core::event::{Address, Event, Ifindex};
 use route::NextHops;
-use socket::{Dump, Monitor, Received, Request};
+use socket::{Dump, GROUPS, Request};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -94,7 +96,7 @@ impl Rtnetlink {
     /// Tells everything there is, and gives the monitor that hears of every change since.
     async fn resync(&mut self) -> Result<Monitor, SourceError> {
         loop {
-            let monitor = Monitor::open().map_err(SourceError::OpenNetlink)?;
+            let monitor = Monitor::open(&GROUPS).map_err(SourceError::OpenNetlink)?;
             self.view.forget_all();
             self.tell(Event::ResyncBegin).await?;
             for request in [

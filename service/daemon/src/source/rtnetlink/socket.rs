@@ -22,7 +22,7 @@ use std::io;
 /// The kernel's end of every netlink socket.
 const KERNEL_PORT: u32 = 0;
 /// What changes of links, addresses and routes are told to.
-const GROUPS: [u32; 5] = [
+pub(super) const GROUPS: [u32; 5] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV6_IFADDR,
@@ -38,7 +38,7 @@ const SEQUENCE: u32 = 1;
 
 /// What came out of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Received {
+pub(crate) enum Received {
     /// A datagram of the kernel; empty when somebody else sent it.
     Datagram,
     /// The queue was full, and messages are lost.
@@ -46,13 +46,13 @@ pub(super) enum Received {
 }
 
 /// A socket that hears of changes. It has missed nothing since it was opened, or says so.
-pub(super) struct Monitor {
+pub(crate) struct Monitor {
     socket: TokioSocket,
 }
 
 impl Monitor {
-    /// A monitor with an empty queue.
-    pub(super) fn open() -> io::Result<Self> {
+    /// A monitor of `groups` (RTNLGRP_*) with an empty queue.
+    pub(crate) fn open(groups: &[u32]) -> io::Result<Self> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         let inner = socket.socket_mut();
         // Beyond the system's limit with CAP_NET_ADMIN, else up to it.
@@ -60,14 +60,14 @@ impl Monitor {
             inner.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
         }
         inner.bind_auto()?;
-        for group in GROUPS {
-            inner.add_membership(group)?;
+        for group in groups {
+            inner.add_membership(*group)?;
         }
         Ok(Self { socket })
     }
 
     /// Waits for the next datagram and puts it into `buffer`. Cancel safe.
-    pub(super) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Received> {
+    pub(crate) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Received> {
         receive(&self.socket, buffer).await
     }
 

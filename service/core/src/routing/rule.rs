@@ -1,0 +1,118 @@
+//! The rules that lead marked packets to their tables.
+//!
+//! ```text
+//! P    not fwmark TAG/TAG-MASK goto P+3     packets of others pass by all that follows
+//! P+1  fwmark MARK/MASK lookup MARK         one for each provisioning domain in use
+//! P+2  fwmark TAG/TAG-MASK unreachable      what its table does not know, and what has no table any more
+//! P+3  nop
+//! P+4  from ADDRESS uidrange 0-0 lookup MARK   only where the reverse path filter is strict
+//! ```
+//!
+//! Rules are looked through for every packet of the machine. The first one is what keeps thousands of provisioning
+//! domains from costing anybody else.
+
+use super::{Mark, MarkSpace};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// The lowest priority number that rules may have: zero is the kernel's own rule for local addresses.
+const FIRST: u32 = 1;
+/// The highest: the kernel's own rule for the main table is 32766, and those of others before it.
+const LAST: u32 = 32_000;
+
+/// A rule of this service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Where packets of others go on.
+    End,
+    /// Packets of this service that found no route end here.
+    Refuse,
+    /// Packets with this mark look into the table of that number.
+    LookUp(Mark),
+    /// Packets of others go to the end at once.
+    Pass,
+    /// Where the reverse path filter is strict (rp_filter 1) it looks for the way back to a peer without the
+    /// packet's mark, and drops what came by another link than the main table would take. This leads it, and root's
+    /// unmarked sockets that are bound to the address (the filter asks as uid 0), to the table of the mark.
+    Source(Ipv4Addr, Mark),
+}
+
+/// How rules are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The bits of marks.
+    pub space: MarkSpace,
+    priority: u32,
+}
+
+/// A priority that rules cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPriority(pub u32);
+
+impl Layout {
+    /// Rules for marks of `space`, the first one at `priority`.
+    ///
+    /// # Errors
+    /// The rules would stand before the kernel's own for local addresses, or behind its main table.
+    pub const fn new(space: MarkSpace, priority: u32) -> Result<Self, BadPriority> {
+        if priority < FIRST || priority > LAST {
+            return Err(BadPriority(priority));
+        }
+        Ok(Self { space, priority })
+    }
+
+    /// The rules that stand as soon as any provisioning domain is in use, in the order to make them.
+    pub const FRAME: [Rule; 3] = [Rule::End, Rule::Refuse, Rule::Pass];
+
+    /// The priority of `rule`.
+    pub const fn priority(&self, rule: Rule) -> u32 {
+        self.priority
+            + match rule {
+                Rule::Pass => 0,
+                Rule::LookUp(_) => 1,
+                Rule::Refuse => 2,
+                Rule::End => 3,
+                Rule::Source(..) => 4,
+            }
+    }
+}
+
+impl Default for Layout {
+    /// Before everything that commonly has rules (VPNs from 5,000 on, VRFs at 1,000).
+    fn default() -> Self {
+        Self { space: MarkSpace::default(), priority: 700 }
+    }
+}
+
+impl std::error::Error for BadPriority {}
+
+impl fmt::Display for BadPriority {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "rule-priority is {}: give a number from {FIRST} to {LAST}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn packets_meet_the_rules_in_this_order() {
+        let layout = Layout::default();
+        let (mark, address) = (Mark(0x4d00_0001), Ipv4Addr::new(192, 0, 2, 1));
+        let order = [Rule::Pass, Rule::LookUp(mark), Rule::Refuse, Rule::End, Rule::Source(address, mark)];
+        let priorities = order.map(|rule| layout.priority(rule));
+        assert!(priorities.is_sorted_by(|one, next| one < next), "{priorities:?}");
+    }
+
+    #[test]
+    fn rules_stand_between_those_of_the_kernel() {
+        let space = MarkSpace::default();
+        assert_eq!(Layout::new(space, 0), Err(BadPriority(0)));
+        assert!(Layout::new(space, 1).is_ok());
+        assert!(Layout::new(space, 32_000).is_ok());
+        assert_eq!(Layout::new(space, 32_001), Err(BadPriority(32_001)));
+    }
+}

@@ -1,0 +1,115 @@
+//! Hears when somebody else takes away what is this service's, or turns a reverse path filter.
+
+use crate::source::rtnetlink::{Message, Monitor, Received, attributes, messages, read_u32};
+use mif_core::routing::{Mark, PROTOCOL};
+use std::io;
+
+/// What is listened to.
+const GROUPS: [u32; 5] = [
+    libc::RTNLGRP_IPV4_RULE,
+    libc::RTNLGRP_IPV6_RULE,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_IPV6_ROUTE,
+    libc::RTNLGRP_IPV4_NETCONF,
+];
+/// `struct fib_rule_hdr` and `struct rtmsg`.
+const HEADER_LENGTH: usize = 12;
+/// Where `struct rtmsg` has its table and its protocol.
+const TABLE: usize = 4;
+const ROUTE_PROTOCOL: usize = 5;
+/// FRA_PROTOCOL.
+const RULE_PROTOCOL: u16 = 21;
+/// RTM_NEWNETCONF: a setting of an interface.
+const NEW_SETTING: u16 = 80;
+
+/// What is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Notice {
+    /// A rule of this service went.
+    Rules,
+    /// A route of this service went from this table.
+    Table(Mark),
+    /// A setting of an interface may be another one now.
+    Settings,
+    /// Notices were lost.
+    Everything,
+}
+
+/// Listens. It has missed nothing since it was opened, or says so.
+pub(super) struct Watch {
+    monitor: Monitor,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    pub(super) fn open() -> io::Result<Self> {
+        Ok(Self { monitor: Monitor::open(&GROUPS)?, buffer: Vec::new() })
+    }
+
+    /// What came in at once; often nothing that matters. Cancel safe.
+    pub(super) async fn next(&mut self) -> io::Result<Vec<Notice>> {
+        match self.monitor.receive(&mut self.buffer).await? {
+            Received::Overrun => Ok(vec![Notice::Everything]),
+            Received::Datagram => Ok(messages(&self.buffer).filter_map(|message| notice(&message)).collect()),
+        }
+    }
+}
+
+fn notice(message: &Message<'_>) -> Option<Notice> {
+    let header = message.payload.first_chunk::<HEADER_LENGTH>();
+    let inside = message.payload.get(HEADER_LENGTH..).unwrap_or_default();
+    match message.kind {
+        libc::RTM_DELRULE => {
+            let own = |(kind, value): (u16, &[u8])| kind == RULE_PROTOCOL && value == [PROTOCOL];
+            attributes(inside).any(own).then_some(Notice::Rules)
+        }
+        libc::RTM_DELROUTE => {
+            let header = header.filter(|header| header[ROUTE_PROTOCOL] == PROTOCOL)?;
+            let table = attributes(inside).find(|(kind, _)| *kind == libc::RTA_TABLE);
+            let table = table.and_then(|(_, value)| read_u32(value));
+            Some(Notice::Table(Mark(table.unwrap_or(u32::from(header[TABLE])))))
+        }
+        NEW_SETTING => Some(Notice::Settings),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message;
+    use super::*;
+    use mif_core::configuration::{AddressFamily, Prefix};
+    use mif_core::routing::{Layout, Rule, TableRoute};
+    use netlink_packet_core::Emitable;
+
+    fn notice_of(kind: u16, body: &impl Emitable) -> Option<Notice> {
+        let mut payload = vec![0; body.buffer_len()];
+        body.emit(&mut payload);
+        notice(&Message { kind, flags: 0, sequence: 0, payload: &payload })
+    }
+
+    #[test]
+    fn only_what_is_ours_is_noticed() {
+        let mark = Mark(0x4d00_0007);
+        let own = message::rule(&Layout::default(), AddressFamily::Ipv6, Rule::LookUp(mark));
+        assert_eq!(notice_of(libc::RTM_DELRULE, &own), Some(Notice::Rules));
+        assert_eq!(notice_of(libc::RTM_NEWRULE, &own), None);
+        let mut foreign = own.clone();
+        foreign
+            .attributes
+            .retain(|attribute| !matches!(attribute, netlink_packet_route::rule::RuleAttribute::Protocol(_)));
+        assert_eq!(notice_of(libc::RTM_DELRULE, &foreign), None);
+        let route = TableRoute {
+            destination: Prefix::default_route(AddressFamily::Ipv4),
+            ifindex: 3,
+            gateway: None,
+            source: None,
+            metric: 50,
+        };
+        let mut own = message::route(mark, &route);
+        assert_eq!(notice_of(libc::RTM_DELROUTE, &own), Some(Notice::Table(mark)));
+        own.header.protocol = netlink_packet_route::route::RouteProtocol::Static;
+        assert_eq!(notice_of(libc::RTM_DELROUTE, &own), None);
+        assert_eq!(notice(&Message { kind: libc::RTM_DELROUTE, flags: 0, sequence: 0, payload: &[] }), None);
+    }
+}
