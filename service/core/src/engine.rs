@@ -158,6 +158,13 @@ impl Engine {
         self.touched.append(&mut self.timers.take_due(now));
     }
 
+    /// Changes how long a link without carrier keeps its provisioning domains; links that are in that state already
+    /// are judged by it too.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.settings.grace = grace;
+        self.touched.extend(self.facts.ifindexes());
+    }
+
     /// When [`Engine::handle_timeout`] is to be called next.
     pub fn next_timeout(&self) -> Option<BootTime> {
         if self.facts.resyncing() { None } else { self.timers.next() }

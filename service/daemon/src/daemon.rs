@@ -4,9 +4,11 @@ use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::recorder::Recorder;
+use crate::reload::{Configuration, Reloader};
 use crate::routing::{Router, RoutingError};
 use crate::socket::{self, caller::NamespaceCookie};
 use crate::source::{self, Fetcher, Observation, Solicitor, SourceError};
+use crate::supervisor::{Heart, Supervisor};
 use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use mif_core::event::Ifindex;
@@ -29,12 +31,11 @@ const BATCHES: usize = 64;
 const OBSERVATIONS_PER_BATCH: usize = 1_024;
 
 /// What the daemon is started with.
-#[derive(Clone, Debug)]
 pub struct Options {
     /// Which bus to serve.
     pub bus: BusChoice,
-    /// How long an interface without carrier keeps its provisioning domains.
-    pub grace: Duration,
+    /// What the administrator says.
+    pub configuration: Configuration,
     /// How names are translated.
     pub translation: translate::Settings,
     /// How to lay rules out; `None`: no routing per provisioning domain.
@@ -99,13 +100,17 @@ pub enum DaemonError {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
-    let stop = stop_signal()?;
+    let supervisor = Supervisor::from_environment();
+    let stop = stop_signal(supervisor)?;
+    let (heart, pulses) = supervisor.heart();
+    let (reloader, grace) = Reloader::new(options.configuration, supervisor)
+        .map_err(|source| system("cannot listen for signals", source))?;
     let connection = connect(&options.bus).await?;
     let (feed, observations) = mpsc::channel(FEED);
     let source::Started { solicitor, mut inventory, mut sources } = source::start(feed.clone())?;
     let recorder = options.record.map(Recorder::start);
     let settings = Settings {
-        grace: options.grace,
+        grace: *grace.borrow(),
         first_serial: clock::now().as_micros(),
         fetches: options.fetches,
         seed: seed(),
@@ -114,7 +119,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let (router, keeping) = start_routing(options.routing, snapshots_out).await;
     let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
     let engine = Engine::new(settings).with_routing(router.routing());
-    let mut driver = Driver { engine, observations, solicitor, fetcher, recorder, snapshots };
+    let mut driver = Driver { engine, observations, solicitor, fetcher, recorder, snapshots, grace, heart };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
@@ -123,16 +128,20 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let peers = peers(&options.bus, &connection).await?;
     let constants = constants(&peers, &router, options.translation)?;
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
-    let (mut bus, inputs) = served.map_err(|source| system("cannot see my own network namespace", source))?;
+    let (mut bus, mut inputs) =
+        served.map_err(|source| system("cannot see my own network namespace", source))?;
     bus.set_router(router);
     bus.publish_inventory(first);
+    inputs.pulses = pulses;
     take_name(&connection).await?;
     tracing::info!("serving {BUS_NAME}");
+    supervisor.ready();
     tokio::select! {
         left = bus.run(inputs, stop) => Ok(left?),
         error = sources.failed() => Err(error.into()),
         error = keeping => Err(error.into()),
         () = driver.run(batches) => Err(LeftBus::Engine.into()),
+        () = reloader.run() => Ok(()),
     }
 }
 
@@ -145,6 +154,9 @@ struct Driver {
     recorder: Option<Recorder>,
     /// The latest state, for those who need no more of it.
     snapshots: latest::Sender<Snapshot>,
+    /// How long a link without carrier is believed; it may change.
+    grace: latest::Receiver<Duration>,
+    heart: Heart,
 }
 
 impl Driver {
@@ -178,6 +190,11 @@ impl Driver {
                     None => return,
                 },
                 () = wait => self.engine.handle_timeout(clock::now()),
+                Ok(()) = self.grace.changed() => {
+                    let grace = *self.grace.borrow_and_update();
+                    self.engine.set_grace(grace);
+                }
+                () = self.heart.beat() => self.heart.pulse(),
             }
             if self.engine.is_resyncing() {
                 continue;
@@ -249,7 +266,7 @@ fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, DaemonError> {
+fn stop_signal(supervisor: Supervisor) -> Result<impl Future<Output = ()> + Unpin, DaemonError> {
     let no_signals = |source| system("cannot listen for signals", source);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
@@ -258,6 +275,7 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Unpin, DaemonError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        supervisor.stopping();
     }))
 }
 

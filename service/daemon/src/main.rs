@@ -3,15 +3,18 @@
 use clap::Parser;
 use mifd::config::{Config, LogLevel};
 use mifd::daemon::{self, BusChoice, Options};
+use mifd::reload::{Configuration, SetLogLevel};
 use mifd::routing;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 /// Publishes the provisioning domains of this machine on D-Bus as org.ietf.Mif1.
 ///
 /// Needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_CHOWN, and no other. Logs to standard error.
+/// Reads its configuration again on SIGHUP; what is wrong in it leaves the former one in force.
 /// Ends with 0 on SIGTERM or SIGINT, with 1 when it cannot start or go on, with 2 on wrong arguments.
 #[derive(Parser)]
 #[command(name = "mifd", version, max_term_width = 100)]
@@ -57,20 +60,19 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error),
     };
-    start_logging(arguments.log.map_or(config.log, LogLevel::from));
+    let set_log_level = start_logging(arguments.log.map_or(config.log, LogLevel::from));
     let bus = match (arguments.bus, arguments.session) {
         (Some(address), _) => BusChoice::Address(address),
         (None, true) => BusChoice::Session,
         (None, false) => BusChoice::System,
     };
-    let options = Options {
-        bus,
-        grace: config.interfaces.grace(),
-        translation: config.dns.settings(),
-        routing: config.routing.layout().filter(|_| !arguments.no_routing),
-        record: arguments.record,
-        fetches: config.web.policy(),
-    };
+    let translation = config.dns.settings();
+    let routing = config.routing.layout().filter(|_| !arguments.no_routing);
+    let fetches = config.web.policy();
+    // What the command line says stays.
+    let set_log_level = arguments.log.is_none().then_some(set_log_level);
+    let configuration = Configuration { path: arguments.config, config, set_log_level };
+    let options = Options { bus, configuration, translation, routing, record: arguments.record, fetches };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
@@ -100,17 +102,28 @@ fn remove_routing() -> ExitCode {
     }
 }
 
-fn start_logging(level: LogLevel) {
-    // What the libraries have to say beyond warnings is about them, not about the networks.
-    let libraries = if level == LogLevel::Error { "error" } else { "warn" };
-    let filter = tracing_subscriber::EnvFilter::new(format!("{libraries},mifd={}", level.word()));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Starts to log; how to change how much.
+fn start_logging(level: LogLevel) -> SetLogLevel {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
-        .init();
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
+    subscriber.init();
+    Box::new(move |level| {
+        if let Err(error) = handle.reload(filter(level)) {
+            tracing::warn!(%error, "the log level cannot be changed");
+        }
+    })
+}
+
+/// What the libraries have to say beyond warnings is about them, not about the networks.
+fn filter(level: LogLevel) -> EnvFilter {
+    let libraries = if level == LogLevel::Error { "error" } else { "warn" };
+    EnvFilter::new(format!("{libraries},mifd={}", level.word()))
 }
 
 /// Says what went wrong, and why, in one line: no logging may be set up yet.

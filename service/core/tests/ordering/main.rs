@@ -1,4 +1,4 @@
-//! The ordering rules of the D-Bus contract (O1 to O7) and fairness, in every interleaving of changes, calls,
+//! The ordering rules of the D-Bus contract (O1 to O8) and fairness, in every interleaving of changes, calls,
 //! outcomes, time and sending that chance finds.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --release -p mif-core --test ordering` looks at a million.
@@ -13,6 +13,7 @@ mod expectation;
 mod hearsay;
 mod lanes;
 mod network;
+mod overrun;
 mod pace;
 mod reference;
 mod service;
@@ -73,5 +74,15 @@ proptest! {
     #[test]
     fn lanes_are_in_order_and_take_turns(operations in lanes::operations()) {
         lanes::check(&operations);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(4_000))]
+
+    /// O8: a bus that holds little, and clients that read when they like.
+    #[test]
+    fn whoever_loses_a_message_is_told_in_the_end_and_nothing_after(steps in overrun::steps()) {
+        overrun::check(&steps);
     }
 }

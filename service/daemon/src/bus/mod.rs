@@ -25,6 +25,7 @@ mod work;
 use crate::clock;
 use crate::routing::Router;
 use crate::socket::caller::NamespaceCookie;
+use crate::supervisor::Pulse;
 use crate::translate::Translator;
 use authority::{Authority, Credentials, Namespace};
 use call::{Call, Client};
@@ -154,6 +155,7 @@ enum Input {
     Batch(Option<Batch>),
     Progress(Progress),
     Introduction(Introduction),
+    Pulse(Pulse),
     Timeout,
     Stop,
     /// Nothing came in, and there is something to send.
@@ -166,6 +168,8 @@ pub struct Inputs {
     pub messages: MessageStream,
     /// Changes from the engine.
     pub batches: mpsc::Receiver<Batch>,
+    /// Signs of life from the engine's loop, to be passed on from here.
+    pub pulses: mpsc::Receiver<Pulse>,
     progress: mpsc::Receiver<Progress>,
     introductions: mpsc::Receiver<Introduction>,
 }
@@ -209,7 +213,10 @@ impl Bus {
             progress,
             introductions,
         };
-        let inputs = Inputs { messages, batches, progress: progress_out, introductions: introductions_out };
+        // Nobody is to be told that all is well, unless whoever starts this says so.
+        let (_, pulses) = mpsc::channel(1);
+        let inputs =
+            Inputs { messages, batches, pulses, progress: progress_out, introductions: introductions_out };
         Ok((bus, inputs))
     }
 
@@ -244,6 +251,7 @@ impl Bus {
                 Input::Batch(None) => return Err(LeftBus::Engine),
                 Input::Progress(progress) => self.handle_progress(clock::now(), progress),
                 Input::Introduction(introduction) => self.handle_introduction(introduction),
+                Input::Pulse(pulse) => pulse.arrive(),
                 Input::Timeout => self.handle_timeout(clock::now()),
                 Input::Stop => return self.say_goodbye().await,
                 Input::Nothing => {}
@@ -290,6 +298,7 @@ impl Bus {
             batch = inputs.batches.recv() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
             Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
+            Some(pulse) = inputs.pulses.recv() => Input::Pulse(pulse),
             message = inputs.messages.next() => Input::Message(message),
             () = std::future::ready(()), if waiting => Input::Call,
             () = timeout => Input::Timeout,
