@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use mif::{ConnectRequest, ConnectedSocket, ErrorKind, connect_to_address};
 use mif_tests::echo::{ECHO_PORT, Greeting};
+use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::routing;
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::topology::{OneLinkTwoRouters, SERVER_BEHIND_BOTH};
@@ -105,5 +106,212 @@ fn switched_off_there_is_no_rule_and_no_connection_on_a_shared_link() {
         for router in &shared.network.routers {
             assert_eq!(router.dropped_and_forwarded(), (0, 0), "not one packet was sent");
         }
+    });
+}
+
+/// What the kernel answers programs that know nothing of marks.
+fn unmarked_routes(universe: &Universe, host: &[IpAddr]) -> Vec<String> {
+    let node = universe.host();
+    let mut lookups =
+        vec![format!("-6 route get {SERVER_BEHIND_BOTH}"), "-6 route get 2001:db8:9::9".to_owned()];
+    for source in host {
+        lookups.push(format!("-6 route get {SERVER_BEHIND_BOTH} from {source}"));
+    }
+    // The times of cached routes and their numbers move on by themselves.
+    let stable = |text: String| {
+        let words = text.split_whitespace().take_while(|word| *word != "expires" && *word != "hoplimit");
+        words.collect::<Vec<_>>().join(" ")
+    };
+    lookups.iter().map(|lookup| stable(node.ip(lookup))).collect()
+}
+
+#[test]
+fn unmarked_sockets_behave_as_before() {
+    universe::run(async |universe| {
+        let shared = SharedLink::start(&universe, "").await;
+        let mut sources = Vec::new();
+        for pvd in &shared.pvds {
+            sources.extend(shared.host.addresses(pvd).await);
+        }
+        let before = unmarked_routes(&universe, &sources);
+        assert!(routing::rules(universe.host()).is_empty(), "nothing is in use yet");
+        for number in [1, 2] {
+            shared.gets_through(number).await;
+        }
+        assert!(!routing::rules(universe.host()).is_empty());
+        assert_eq!(unmarked_routes(&universe, &sources), before);
+        shared.check_counters();
+
+        // A bound source does not choose the router: of two such sockets the kernel leads one to the wrong router. That
+        // is how it was, and is.
+        let mut through = 0;
+        for source in sources {
+            let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+            socket.bind(&std::net::SocketAddr::new(source, 0).into()).unwrap();
+            let to = std::net::SocketAddr::new(ip(SERVER_BEHIND_BOTH), ECHO_PORT);
+            through += usize::from(
+                socket.connect_timeout(&to.into(), std::time::Duration::from_millis(700)).is_ok(),
+            );
+        }
+        assert_eq!(through, 1, "without marks one of two gets through");
+    });
+}
+
+#[test]
+fn what_others_remove_is_put_back() {
+    universe::run(async |universe| {
+        let shared = SharedLink::start(&universe, "").await;
+        for number in [1, 2] {
+            shared.gets_through(number).await;
+        }
+        let host = universe.host();
+        let (rules, routes) = (routing::rules(host), routing::routes(host));
+        let restored = async || {
+            eventually("rules and routes to be as before", async || {
+                let now = (routing::rules(host), routing::routes(host));
+                if now == (rules.clone(), routes.clone()) { Ok(()) } else { Err(format!("{now:#?}")) }
+            })
+            .await;
+        };
+        let table = routing::tables(host)[0].clone();
+        host.ip(&format!("-6 route flush table {table}"));
+        restored().await;
+        // All rules at once, as systemd-networkd does it.
+        for priority in 700..704 {
+            for _ in rules.iter().filter(|rule| rule.starts_with(&format!("-6 {priority}:"))) {
+                host.ip(&format!("-6 rule delete priority {priority}"));
+            }
+        }
+        restored().await;
+        for number in [1, 2] {
+            shared.gets_through(number).await;
+        }
+        shared.check_counters();
+    });
+}
+
+#[test]
+fn a_killed_service_leaves_connections_alone_and_finds_its_tables_again() {
+    universe::run(async |universe| {
+        let mut shared = SharedLink::start(&universe, "").await;
+        let connected = connect(&shared.host, &shared.pvds[1], SERVER_BEHIND_BOTH).await.unwrap();
+        let live = TcpStream::from(connected.socket);
+        live.set_read_timeout(Some(DEADLINE)).unwrap();
+        assert!(Greeting::read(&live).unwrap().source.to_string().starts_with("2001:db8:2:"));
+        let host = universe.host();
+        let (rules, routes) = (routing::rules(host), routing::routes(host));
+        let echoes = || {
+            use std::io::{Read, Write};
+            let mut back = [0; 5];
+            (&live).write_all(b"still").unwrap();
+            (&live).read_exact(&mut back).unwrap();
+            assert_eq!(&back, b"still");
+        };
+
+        shared.host.mifd.kill().await;
+        echoes();
+        assert_eq!((routing::rules(host), routing::routes(host)), (rules.clone(), routes.clone()));
+        // Left by a run that was configured otherwise, and by one whose list of marks is lost.
+        host.ip("-6 rule add fwmark 0x77000001/0xff00ffff lookup 1996488705 priority 900 protocol 77");
+        host.ip("-6 rule add fwmark 0x4d000777/0xff00ffff lookup 1291847543 priority 701 protocol 77");
+        host.ip("-6 route add 2001:db8:77::/48 dev eth1 table 1291847543 protocol 77");
+        shared.host.mifd.restart().await;
+        echoes();
+        eventually("only what is in use to be left", async || {
+            let now = (routing::rules(host), routing::routes(host));
+            if now == (rules.clone(), routes.clone()) { Ok(()) } else { Err(format!("{now:#?}")) }
+        })
+        .await;
+        echoes();
+        // The same mark for the same provisioning domain, and a new one for another: no number twice.
+        shared.pvds = pvds_of(&shared.network, &shared.host).await;
+        shared.gets_through(2).await;
+        assert_eq!(routing::rules(host), rules);
+        shared.gets_through(1).await;
+        let first = format!("fwmark 0x{:x}/", 0x4d00_0778);
+        assert!(routing::rules(host).iter().any(|rule| rule.contains(&first)), "{:#?}", routing::rules(host));
+        shared.check_counters();
+    });
+}
+
+#[test]
+fn all_of_it_can_be_removed() {
+    universe::run(async |universe| {
+        let shared = SharedLink::start(&universe, "").await;
+        shared.gets_through(1).await;
+        shared.host.mifd.terminate().await;
+        let host = universe.host();
+        assert!(!routing::rules(host).is_empty() && !routing::routes(host).is_empty());
+        let program = mif_tests::daemons::program("mifd");
+        let said = host.run(program.to_str().unwrap(), ["--remove-routing"]);
+        assert!(said.starts_with("removed 7 rules and "), "{said}");
+        assert!(routing::rules(host).is_empty() && routing::routes(host).is_empty());
+        assert_eq!(
+            host.run(program.to_str().unwrap(), ["--remove-routing"]),
+            "removed 0 rules and 0 routes\n"
+        );
+    });
+}
+
+#[test]
+fn while_its_pvd_is_gone_the_packets_of_a_socket_are_refused() {
+    universe::run(async |universe| {
+        let shared = SharedLink::start(&universe, "").await;
+        shared.gets_through(1).await;
+        shared.gets_through(2).await;
+        let mark =
+            |rule: &String| rule.split("fwmark ").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let host = universe.host();
+        let of_second = routing::rules(host)
+            .iter()
+            .filter(|rule| rule.contains("lookup"))
+            .map(mark)
+            .find(|mark| {
+                host.ip(&format!("-6 route get {SERVER_BEHIND_BOTH} mark {mark}")).contains("2001:db8:2:")
+            })
+            .unwrap();
+        // The router leaves for good: it takes everything back that it advertised.
+        let router = &shared.network.routers[1];
+        let goodbye = RouterAdvertisement::new(0).prefix("2001:db8:2::", 64, 0, 0);
+        router.stop().await;
+        let sender = RawSender::on(router.lan());
+        eventually("the PvD to be gone", async || {
+            sender.send(goodbye.bytes());
+            let state = shared.host.state().await;
+            let left = state.pvds().any(|pvd| pvd.path == shared.pvds[1]);
+            if left { Err(format!("{state:#?}")) } else { Ok(()) }
+        })
+        .await;
+        eventually("its packets to be refused", async || {
+            let output = host.try_run("ip", ["-6", "route", "get", SERVER_BEHIND_BOTH, "mark", &of_second]);
+            if output.stderr.contains("unreachable") { Ok(()) } else { Err(format!("{output:?}")) }
+        })
+        .await;
+        shared.gets_through(1).await;
+        assert_eq!(shared.network.routers[0].dropped_and_forwarded().0, 0);
+    });
+}
+
+#[test]
+fn a_router_that_no_longer_is_one_is_not_used() {
+    universe::run(async |universe| {
+        let shared = SharedLink::start(&universe, "").await;
+        shared.gets_through(2).await;
+        let router = &shared.network.routers[1];
+        router.stop().await;
+        // RFC 4861 6.2.5: its last word has a router lifetime of zero. Its prefix lives on.
+        let sender = RawSender::on(router.lan());
+        let (kind, text) = eventually("connections to be refused", async || {
+            sender.send(RouterAdvertisement::new(0).prefix("2001:db8:2::", 64, 3600, 1800).bytes());
+            match connect(&shared.host, &shared.pvds[1], SERVER_BEHIND_BOTH).await {
+                Ok(connected) => Err(format!("{connected:?}")),
+                refused => Ok(refusal(refused)),
+            }
+        })
+        .await;
+        assert_eq!(kind, ErrorKind::NetworkUnreachable, "{text}");
+        assert!(text.contains("has no route to"), "{text}");
+        shared.gets_through(1).await;
+        assert_eq!(shared.network.routers[0].dropped_and_forwarded().0, 0, "router 1 saw none of PvD 2");
     });
 }

@@ -1,9 +1,10 @@
 //! One link with two routers, each with a prefix of its own and an ingress filter.
 
-use crate::cable::Cable;
+use crate::cable::{Cable, LinkEnd};
 use crate::daemons::Radvd;
 use crate::echo::EchoServer;
 use crate::node::Node;
+use crate::process::Process;
 use crate::universe::Universe;
 
 /// The server behind both routers.
@@ -26,6 +27,7 @@ pub struct OneLinkTwoRouters {
 pub struct RouterOnLink {
     node: Node,
     lan: Cable,
+    radvd: Process,
 }
 
 impl OneLinkTwoRouters {
@@ -67,8 +69,8 @@ impl RouterOnLink {
         let back = up.near().link_local();
         server.ip(&format!("route add 2001:db8:{number}::/64 via {back} dev router{number}"));
         Self::filter(&node, number);
-        Radvd::on(&node, "lan").prefix(&format!("2001:db8:{number}::/64")).start().await;
-        Self { node, lan }
+        let radvd = Radvd::on(&node, "lan").prefix(&format!("2001:db8:{number}::/64")).start().await;
+        Self { node, lan, radvd }
     }
 
     /// Ingress filtering (BCP 38): what comes from the link with a foreign source is counted and dropped.
@@ -84,6 +86,16 @@ impl RouterOnLink {
     /// The node.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Its end of the cable to the link.
+    pub fn lan(&self) -> &LinkEnd {
+        self.lan.near()
+    }
+
+    /// Ends its advertisements without a last word, as when the power goes.
+    pub async fn stop(&self) {
+        self.radvd.kill().await;
     }
 
     /// Its link-local address on the link, as advertised.

@@ -1,0 +1,260 @@
+//! Proof of path on several links and with several sorts of provisioning domain.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::{IpAddr, TcpStream};
+
+use mif::wire::Family;
+use mif::{ConnectRequest, connect_to_address};
+use mif_tests::cable::Cable;
+use mif_tests::daemons::{Dhcpcd, Dnsmasq};
+use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
+use mif_tests::node::Node;
+use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
+use mif_tests::routing;
+use mif_tests::served_host::ServedHost;
+use mif_tests::universe::{self, Universe};
+use mif_tests::wait::{DEADLINE, completes, eventually};
+use zbus::OwnedObjectPath;
+
+/// A server that every provider has one of.
+const EVERYWHERE: &str = "203.0.113.80";
+const EVERYWHERE_V6: &str = "2001:db8:ffff::80";
+const OWN_HEADER: u16 = 0x2000;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// The name of the node that answers at `to` in `pvd`.
+async fn answers(host: &ServedHost, pvd: &OwnedObjectPath, to: &str) -> String {
+    let request = ConnectRequest::new(ip(to), ECHO_PORT);
+    let connected =
+        completes("a connection", connect_to_address(&host.connection, pvd, &request)).await.unwrap();
+    let stream = TcpStream::from(connected.socket);
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    tokio::task::spawn_blocking(move || Greeting::read(&stream)).await.unwrap().unwrap().server
+}
+
+/// A node at the other end of `link`, with an echo server at [`EVERYWHERE`].
+async fn provider(universe: &Universe, name: &str, link: &str, own: &str) -> (Node, Cable) {
+    let node = universe.node(name);
+    let cable = Cable::between(universe.host().end(link), node.end("lan")).await;
+    cable.far().add_address(own);
+    node.ip(&format!("address add {EVERYWHERE} dev lo"));
+    // Detached from any test: it lives as long as the universe.
+    std::mem::forget(EchoServer::on(&node));
+    (node, cable)
+}
+
+/// Two providers on two links, addresses by hand; the main table leads everything to the first.
+async fn two_links(universe: &Universe) -> [(Node, Cable); 2] {
+    let first = provider(universe, "isp1", "eth1", "192.0.2.1/24").await;
+    let second = provider(universe, "isp2", "eth2", "198.51.100.1/24").await;
+    first.1.near().add_address("192.0.2.2/24");
+    second.1.near().add_address("198.51.100.2/24");
+    universe.host().ip("route add default via 192.0.2.1 dev eth1 metric 100");
+    universe.host().ip("route add default via 198.51.100.1 dev eth2 metric 200");
+    [first, second]
+}
+
+#[test]
+fn a_strict_reverse_path_filter_does_not_swallow_answers() {
+    universe::run(async |universe| {
+        let _links = two_links(&universe).await;
+        let node = universe.host();
+        node.set("net/ipv4/conf/all/rp_filter", "0");
+        node.set("net/ipv4/conf/eth2/rp_filter", "1");
+        let host = ServedHost::start(&universe).await;
+        let [first, second] = host.pvds(["eth1", "eth2"], Family::Ipv4, false).await;
+        assert_eq!(answers(&host, &first, EVERYWHERE).await, "isp1");
+        assert_eq!(answers(&host, &second, EVERYWHERE).await, "isp2");
+        let sources =
+            || routing::rules(node).into_iter().filter(|rule| rule.contains("from 1")).collect::<Vec<_>>();
+        let rules = sources();
+        assert!(rules.len() == 1 && rules[0].contains("from 198.51.100.2 "), "{rules:#?}");
+        let log = host.mifd.process().log();
+        assert_eq!(log.matches("reverse path filter").count(), 1, "{log}");
+
+        // Turned off, the rule is not needed any more; and back.
+        node.set("net/ipv4/conf/eth2/rp_filter", "2");
+        eventually("no rule for sources", async || {
+            let rules = sources();
+            if rules.is_empty() { Ok(()) } else { Err(format!("{rules:#?}")) }
+        })
+        .await;
+        node.set("net/ipv4/conf/eth2/rp_filter", "1");
+        eventually("the rule to be back", async || {
+            if sources() == rules { Ok(()) } else { Err(format!("{:#?}", sources())) }
+        })
+        .await;
+        assert_eq!(answers(&host, &second, EVERYWHERE).await, "isp2");
+    });
+}
+
+#[test]
+fn two_links_with_one_subnet_and_one_peer_are_two() {
+    universe::run(async |universe| {
+        let (_isp1, one) = provider(&universe, "isp1", "eth1", "192.0.2.1/24").await;
+        let (_isp2, two) = provider(&universe, "isp2", "eth2", "192.0.2.1/24").await;
+        one.near().add_address("192.0.2.2/24");
+        two.near().add_address("192.0.2.3/24");
+        for (link, metric) in [("eth1", 100), ("eth2", 200)] {
+            universe.host().ip(&format!("route add default via 192.0.2.1 dev {link} metric {metric}"));
+        }
+        let host = ServedHost::start(&universe).await;
+        let [first, second] = host.pvds(["eth1", "eth2"], Family::Ipv4, false).await;
+        for _ in 0..10 {
+            for to in ["192.0.2.1", EVERYWHERE] {
+                assert_eq!(answers(&host, &first, to).await, "isp1");
+                assert_eq!(answers(&host, &second, to).await, "isp2");
+            }
+        }
+    });
+}
+
+/// A switch with routers on it, each with an echo server of its own at the same address.
+async fn switch(universe: &Universe, routers: &[&str]) -> Vec<Cable> {
+    let switch = universe.node("switch");
+    switch.ip("link add bridge type bridge mcast_snooping 0");
+    switch.ip("link set bridge up");
+    let host = universe.host().end("eth1").mac("02:00:00:00:00:01");
+    let _cable = Cable::between(host, switch.end("host")).await;
+    switch.ip("link set host master bridge");
+    let mut cables = Vec::new();
+    for name in routers {
+        let node = universe.node(name);
+        let cable = Cable::between(node.end("lan"), switch.end(name)).await;
+        switch.ip(&format!("link set {name} master bridge"));
+        node.forward();
+        node.ip(&format!("address add {EVERYWHERE} dev lo"));
+        node.ip(&format!("address add {EVERYWHERE_V6} dev lo"));
+        std::mem::forget(EchoServer::on(&node));
+        cables.push(cable);
+    }
+    cables
+}
+
+async fn pvd_of(host: &ServedHost, id: &str) -> OwnedObjectPath {
+    eventually(&format!("{id} with an address"), async || {
+        let state = host.state().await;
+        let found = state.pvds().find(|pvd| pvd.id == id && !pvd.addresses.is_empty());
+        found.map(|pvd| pvd.path.clone()).ok_or_else(|| format!("{state:#?}"))
+    })
+    .await
+}
+
+fn prefix(router_lifetime: u16, number: u8) -> RouterAdvertisement {
+    RouterAdvertisement::new(router_lifetime).prefix(&format!("2001:db8:{number}::"), 64, 3600, 1800)
+}
+
+#[test]
+fn an_explicit_one_beside_an_implicit_one_leaves_by_its_own_router() {
+    universe::run(async |universe| {
+        let cables = switch(&universe, &["plain", "aware"]).await;
+        for (cable, number) in cables.iter().zip([1, 2]) {
+            cable.near().add_address(&format!("2001:db8:{number}::1/64"));
+        }
+        let host = ServedHost::start(&universe).await;
+        let (plain, aware) = (RawSender::on(cables[0].near()), RawSender::on(cables[1].near()));
+        plain.send(prefix(1800, 1).bytes());
+        let inside = RouterAdvertisement::new(0).pvd(OWN_HEADER, 1, "isp.example.org", &prefix(1800, 2));
+        aware.send(inside.bytes());
+        // The kernel knows no PvD options, and makes no address for what is inside.
+        universe.host().ip("address add 2001:db8:2::9/64 dev eth1 nodad");
+        let implicit = format!("implicit:eth1:ipv6:{}", cables[0].near().link_local());
+        let (implicit, explicit) = (pvd_of(&host, &implicit).await, pvd_of(&host, "isp.example.org").await);
+        for _ in 0..10 {
+            assert_eq!(answers(&host, &implicit, EVERYWHERE_V6).await, "plain");
+            assert_eq!(answers(&host, &explicit, EVERYWHERE_V6).await, "aware");
+        }
+    });
+}
+
+#[test]
+fn the_second_router_of_a_pvd_takes_over_when_the_first_is_silent() {
+    universe::run(async |universe| {
+        let cables = switch(&universe, &["first", "second"]).await;
+        for (cable, last) in cables.iter().zip([1, 2]) {
+            cable.near().add_address(&format!("2001:db8:5::{last}/64"));
+        }
+        let node = universe.host();
+        // Nobody waits in a test for as long as people do.
+        node.set("net/ipv6/neigh/eth1/delay_first_probe_time", "1");
+        node.set("net/ipv6/neigh/eth1/base_reachable_time_ms", "1000");
+        node.set("net/ipv6/neigh/eth1/retrans_time_ms", "200");
+        let host = ServedHost::start(&universe).await;
+        for (cable, preference) in cables.iter().zip([0x08, 0]) {
+            let inside = prefix(1800, 5).flags(preference);
+            let message = RouterAdvertisement::new(0).pvd(OWN_HEADER, 1, "isp.example.org", &inside);
+            RawSender::on(cable.near()).send(message.bytes());
+        }
+        node.ip("address add 2001:db8:5::9/64 dev eth1 nodad");
+        let pvd = pvd_of(&host, "isp.example.org").await;
+        eventually("both routers", async || {
+            let state = host.state().await;
+            let routers = state.pvds().find(|it| it.path == pvd).map_or(0, |it| it.routers.len());
+            if routers == 2 { Ok(()) } else { Err(format!("{state:#?}")) }
+        })
+        .await;
+        assert_eq!(answers(&host, &pvd, EVERYWHERE_V6).await, "first");
+        // It says nothing more, and answers nobody.
+        cables[0].near().node().ip("link set lan down");
+        assert_eq!(answers(&host, &pvd, EVERYWHERE_V6).await, "second");
+    });
+}
+
+#[test]
+fn two_dhcp_networks_on_one_link_have_a_gateway_each() {
+    universe::run(async |universe| {
+        let node = universe.host();
+        let switch = universe.node("switch");
+        switch.ip("link add bridge type bridge mcast_snooping 0");
+        switch.ip("link set bridge up");
+        let macs = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+        let mut ends = Vec::new();
+        for (link, mac) in ["eth1", "eth2"].into_iter().zip(macs) {
+            // Two interfaces on one link: each answers for its own address only.
+            ends.push(Cable::between(node.end(link).mac(mac), switch.end(link)).await);
+            switch.ip(&format!("link set {link} master bridge"));
+            node.set(&format!("net/ipv4/conf/{link}/arp_ignore"), "1");
+            node.set(&format!("net/ipv4/conf/{link}/arp_announce"), "2");
+        }
+        let networks = ["192.0.2", "198.51.100"];
+        for (number, network) in networks.into_iter().enumerate() {
+            let router = universe.node(&format!("router{number}"));
+            let cable = Cable::between(router.end("lan"), switch.end(&format!("port{number}"))).await;
+            switch.ip(&format!("link set port{number} master bridge"));
+            cable.near().add_address(&format!("{network}.1/24"));
+            router.ip(&format!("address add {EVERYWHERE} dev lo"));
+            std::mem::forget(EchoServer::on(&router));
+            // BCP 38: nothing of the other network.
+            router.run(
+                "nft",
+                [format!(
+                    "table ip bcp38 {{\n chain input {{\n type filter hook input priority 0\n \
+                     iifname lan ip saddr != {{ {network}.0/24, 0.0.0.0 }} counter drop\n }}\n }}"
+                )],
+            );
+            let ignored = macs[1 - number];
+            Dnsmasq::on(&router, "lan")
+                .dhcp4(&format!("{network}.50"), &format!("{network}.60"), "10m")
+                .argument(&format!("--dhcp-host={ignored},ignore"))
+                .argument("--port=0")
+                .start()
+                .await;
+        }
+        for (cable, network) in ends.iter().zip(networks) {
+            Dhcpcd::on(cable.near()).start().await;
+            cable.near().wait_for_address(network).await;
+        }
+        let host = ServedHost::start(&universe).await;
+        let pvds = host.pvds(["eth1", "eth2"], Family::Ipv4, false).await;
+        for _ in 0..10 {
+            for (number, pvd) in pvds.iter().enumerate() {
+                assert_eq!(answers(&host, pvd, EVERYWHERE).await, format!("router{number}"));
+            }
+        }
+        assert_eq!(routing::tables(node).len(), 2);
+    });
+}
