@@ -51,7 +51,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use message::{ConfigurationValue, Message};
 pub use request::{
     Answer, BindRequest, Binding, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation,
-    bind_socket, connect_to_address, translate_name,
+    bind_socket, connect_to_address, explain, translate_name,
 };
 pub use state::{Address, Interface, ProvisioningDomain, State};
 pub use subscriber::{Messages, Subscriber};

@@ -11,8 +11,8 @@ use zbus::{ObjectPath, OwnedFd, OwnedObjectPath, OwnedVariant, Result};
 
 use crate::wire::{
     AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectionDetails,
-    FailureDetails, InterfaceDetails, PvdDetails, SubscriberOptions, TranslateNameOptions,
-    TranslationDetails,
+    ExplainOptions, ExplanationDetails, FailureDetails, InterfaceDetails, PvdDetails, SubscriberOptions,
+    TranslateNameOptions, TranslationDetails,
 };
 
 pub use zbus::fdo::ObjectManagerProxy;
@@ -110,6 +110,8 @@ pub trait ProvisioningDomain {
     ) -> Result<(OwnedFd, ConnectionDetails)>;
     /// Binds the caller's own socket to this PvD.
     fn bind_socket(&self, socket: zbus::Fd<'_>, options: &BindSocketOptions) -> Result<BindingDetails>;
+    /// How a connection would leave.
+    fn explain(&self, address: &str, options: &ExplainOptions) -> Result<ExplanationDetails>;
     /// The interface it is on.
     #[zbus(property(emits_changed_signal = "const"))]
     fn interface(&self) -> Result<OwnedObjectPath>;

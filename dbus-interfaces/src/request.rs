@@ -10,8 +10,9 @@ use zbus::{Connection, ObjectPath};
 use crate::error::{Error, Result};
 use crate::proxy::ProvisioningDomainProxy;
 use crate::wire::{
-    AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectionDetails, Family,
-    TranslateNameOptions, TranslationSystem, millis, parse_address,
+    AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectionDetails,
+    ExplainOptions, ExplanationDetails, Family, TranslateNameOptions, TranslationSystem, millis,
+    parse_address,
 };
 
 /// How to translate a name; the default leaves everything to the service.
@@ -250,6 +251,20 @@ pub async fn bind_socket(
         .ok_or_else(|| Error::unexpected("reply of BindSocket", "there is none"))?;
     let source = details.source.as_deref().map(|source| parse_address(source, "source of a socket"));
     Ok(Binding { source: source.transpose()?, local_port: details.local_port, device: details.device })
+}
+
+/// How a connection to `address` would leave a PvD, and why not otherwise. Nothing is sent.
+///
+/// # Errors
+/// [`Error::Reply`] with the service's reason. That a connection would be refused is part of the explanation.
+pub async fn explain(
+    connection: &Connection,
+    pvd: &ObjectPath<'_>,
+    address: IpAddr,
+    source: Option<IpAddr>,
+) -> Result<ExplanationDetails> {
+    let options = ExplainOptions { source: source.map(|source| source.to_string()) };
+    Ok(pvd_proxy(connection, pvd).await?.explain(&address.to_string(), &options).await?)
 }
 
 /// The local end in the details of a connection, when both halves are there.

@@ -12,8 +12,10 @@ use zbus::{DeserializeDict, OwnedVariant, SerializeDict, Type};
 use crate::error::{Error, Result};
 use crate::names::FOR_EVER;
 
+mod explanation;
 mod words;
 
+pub use explanation::{CandidateDetails, ExplainOptions, ExplanationDetails, RouteDetails};
 pub use words::{
     AddressState, ClosedReason, Element, Family, InterfaceKind, InterfaceState, Origin, TranslationSystem,
 };

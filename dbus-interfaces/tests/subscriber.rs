@@ -166,6 +166,7 @@ async fn call_everything(client: &Connection) {
     drop(mif::connect_to_address(client, &path, &request).await);
     let socket = std::fs::File::open("/dev/null").unwrap();
     drop(pvd.bind_socket(zbus::Fd::from(&socket), &mif::wire::BindSocketOptions::default()).await);
+    drop(mif::explain(client, &path, "192.0.2.1".parse().unwrap(), None).await);
 
     let subscriber = SubscriberProxy::new(client, PATH).await.unwrap();
     drop(subscriber.announce_interfaces().await);

@@ -9,6 +9,7 @@ pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
     ("busctl", "systemd"),
+    ("cc", "gcc"),
     ("dbus-daemon", "dbus-daemon"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcpcd", "dhcpcd-base"),

@@ -62,6 +62,22 @@ pub enum SourceRule {
     SmallerAddress,
 }
 
+impl SourceRule {
+    /// Its number in RFC 6724 section 5; `None` for what the RFC leaves open.
+    pub const fn number(self) -> Option<u8> {
+        match self {
+            Self::SameAddress => Some(1),
+            Self::Scope => Some(2),
+            Self::Deprecated => Some(3),
+            Self::HomeAddress => Some(4),
+            Self::Label => Some(6),
+            Self::Temporary => Some(7),
+            Self::LongestPrefix => Some(8),
+            Self::SmallerAddress => None,
+        }
+    }
+}
+
 /// The destination rule that put one destination before another (section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DestinationRule {

@@ -26,6 +26,7 @@ Examples:
   mifctl status                              what there is now
   mifctl monitor                             what comes and goes
   mifctl translate www.example.org           ask every PvD for a name
+  mifctl explain eth0 192.0.2.80             how a connection would leave, and why
   mifctl connect www.example.org 443         connect by the first way that works
   mifctl connect --pvd eth0 192.0.2.80 22 -- sh -c 'cat <&3'
                                              only through eth0, and give it to a command
@@ -36,6 +37,7 @@ Examples:
   mifctl status                              what there is now
   mifctl monitor                             what comes and goes
   mifctl translate www.example.org           ask every PvD for a name
+  mifctl explain eth0 192.0.2.80             how a connection would leave, and why
   mifctl connect www.example.org 443         connect by the first way that works
   mifctl connect --pvd eth0 192.0.2.80 22 -- sh -c 'cat <&3'
                                              only through eth0, and give it to a command
@@ -104,6 +106,10 @@ pub enum Verb {
     /// Translate a name in every provisioning domain, or in some
     #[command(long_about = TRANSLATE_HELP)]
     Translate(TranslateArguments),
+
+    /// Tell how a connection would leave a provisioning domain, and why not otherwise
+    #[command(long_about = EXPLAIN_HELP)]
+    Explain(ExplainArguments),
 
     /// Connect to a name or address by the first provisioning domain that leads there, or by one
     #[command(long_about = CONNECT_HELP)]
@@ -268,6 +274,36 @@ pub enum Shell {
 pub struct ManualArguments {
     /// Where to
     pub folder: std::path::PathBuf,
+}
+
+const EXPLAIN_HELP: &str = "\
+Tell how a connection would leave a provisioning domain, and why not otherwise.
+
+Every address of the PvD with the rule of RFC 6724 that put it in its place, every route with its router, and \
+why a connection would be refused. Nothing is sent.
+
+PVD is the Id of a PvD, the name of an interface that has exactly one PvD for this kind of address, or a \
+D-Bus object path (see mifctl status).
+
+With --json, one object: pvd (path), id, destination, source, device, ifindex, route, router, table, mark, \
+mark_mask (null: none), error and message (null: nothing would be refused),
+  candidates    list of: address, verdict (chosen, behind, not-usable, other-family, not-asked-for), rule
+                (of RFC 6724 section 5; null: none), why
+  routes        list of: destination, gateway (null: on-link), preference, verdict (chosen, less-specific,
+                less-preferred, named-later, elsewhere), why";
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The PvD: an Id, an interface name, or an object path
+    pub pvd: String,
+
+    /// The address that a connection would go to, without a zone
+    #[arg(value_parser = address)]
+    pub address: IpAddr,
+
+    /// As if this address of the PvD were asked for as the source
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub source: Option<IpAddr>,
 }
 
 #[derive(Debug, Args)]

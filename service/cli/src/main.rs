@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod completion;
 mod connect;
+mod explain;
 mod failure;
 mod format;
 mod get;
@@ -58,6 +59,7 @@ fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
             Verb::Completion(_) | Verb::Manual(_) => Ok(None),
             Verb::Monitor => monitor::run(&connection, output).await.map(|()| None),
             Verb::Translate(request) => translate::run(&connection, request, output).await.map(|()| None),
+            Verb::Explain(request) => explain::run(&connection, request, output).await.map(|()| None),
             Verb::Connect(request) => connect::run(&connection, request, output).await,
         }
     })?;

@@ -40,10 +40,12 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow send_destination="org.ietf.Mif1"/>
     <allow send_destination="org.freedesktop.network1"/>
     <allow send_destination="org.freedesktop.resolve1"/>
+    <allow send_destination="org.ietf.MifReference"/>
   </policy>
   <policy user="root">
     <allow own="org.freedesktop.network1"/>
     <allow own="org.freedesktop.resolve1"/>
+    <allow own="org.ietf.MifReference"/>
   </policy>
   <policy user="@OWNER@">
     <allow own="org.ietf.Mif1"/>
@@ -53,8 +55,6 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow receive_sender="org.ietf.Mif1" receive_type="error" receive_requested_reply="false"/>
   </policy>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
-  <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.NetworkManager.conf</include>
-  <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.resolve1.conf</include>
 </busconfig>
 "#;
 
@@ -74,6 +74,9 @@ const BROKER_LIMITS: &str = r#"<limit name="max_incoming_bytes">133169152</limit
 
 /// The bus that dbus-broker's launcher wants besides: it would ask it to start services.
 const CONTROLLER: &str = "unix:path=/run/testbed/controller";
+
+/// The name of the service that benchmarks compare with.
+pub const REFERENCE_NAME: &str = "org.ietf.MifReference";
 
 /// The system bus of a universe.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 mod bind;
 mod connect;
 mod dns_servers;
+mod explain;
 pub mod fetch;
 mod name;
 mod outcome;
@@ -20,6 +21,9 @@ mod tests;
 pub use bind::{BindPlan, BindRequest, CallerSocket, SocketKind, SocketRules, bind};
 pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect};
 pub use dns_servers::{DnsProtocol, DnsServer, Encryption};
+pub use explain::{
+    ExplainRequest, ExplainedRoute, ExplainedSource, Explanation, RouteVerdict, SourceVerdict, explain,
+};
 pub use outcome::{
     Answer, AnswerSource, BindFailure, ConnectFailure, ConnectFailureReason, TranslationEnd,
     TranslationFailure, Transport,

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bind;
+mod explain;
 
 use super::*;
 use crate::BootTime;

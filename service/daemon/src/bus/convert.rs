@@ -104,7 +104,6 @@ pub fn connection(details: &ConnectionDetails) -> Fields {
     BTreeMap::from([
         ("local-address", text(details.local_address)),
         ("local-port", Variant::from(details.local_port)),
-        ("remote-address", text(details.remote_address)),
         ("handshake-us", Variant::from(details.handshake_us)),
     ])
 }

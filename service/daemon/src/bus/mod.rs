@@ -13,6 +13,7 @@ mod delivery;
 mod dispatch;
 mod emit;
 mod error;
+mod explain;
 mod introspect;
 mod lent;
 mod message_face;

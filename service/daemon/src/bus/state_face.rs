@@ -38,6 +38,7 @@ impl Bus {
                 | "TranslateName"
                 | "ConnectToAddress"
                 | "BindSocket"
+                | "Explain"
         )
     }
 
@@ -74,6 +75,7 @@ impl Bus {
                 Ok(arguments) => return self.bind_for_call(call, serial, arguments),
                 Err(error) => Err(error),
             },
+            "Explain" => self.explain(&call, serial),
             "GetConfigurationData" => self.get_configuration_data(&call, serial),
             "GetAllConfigurationData" => self.get_all_configuration_data(&call, serial),
             _ => Err(unknown_method(properties::PVD, member)),

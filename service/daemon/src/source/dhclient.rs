@@ -6,7 +6,8 @@
 //! ([`LeaseClient::leaves_records`]).
 
 use super::directory::Directory;
-use super::{Feed, Observation, SourceError, clocks};
+use super::{Feed, Observation, SourceError};
+use crate::clock;
 use mif_core::dhclient::{self, Clocks, Dhcpv6Record, MAX_FILE, Record};
 use mif_core::event::{Event, Ifindex, LeaseClient};
 use nix::net::if_::if_nametoindex;
@@ -16,6 +17,7 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 /// How lease files are called: `dhclient.leases`, `dhclient.IF.leases`, `dhclient-IF.leases`, the same with
@@ -38,11 +40,10 @@ pub(super) async fn run(
     // Nobody may wait for it any more.
     let _ = inventory.send(());
     loop {
-        // The same file may tell of several links.
-        let _ = tokio::select! {
+        tokio::select! {
             changed = own.changed() => changed?,
             changed = helper.changed() => changed?,
-        };
+        }
         source.read([&own, &helper]).await?;
     }
 }
@@ -137,6 +138,12 @@ fn is_lease_file(name: &OsStr) -> bool {
 
 fn ifindex_of(interface: &[u8]) -> Option<Ifindex> {
     if_nametoindex(OsStr::from_bytes(interface)).ok()
+}
+
+fn clocks() -> Clocks {
+    // Before 1970 there are no leases, and everything that is written down lies ahead.
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Clocks { boot: clock::now(), unix }
 }
 
 #[cfg(test)]

@@ -157,6 +157,7 @@ fn wrong_signatures() {
             (&*pvd, PVD, "GetAllConfigurationData", "s"),
             (&*pvd, PVD, "TranslateName", "sa{sv}"),
             (&*pvd, PVD, "ConnectToAddress", "sqa{sv}"),
+            (&*pvd, PVD, "Explain", "sa{sv}"),
             (&*subscriber, SUBSCRIBER, "AnnounceProvisioningDomains", "o"),
             (&*subscriber, SUBSCRIBER, "StopAnnouncingProvisioningDomains", "o"),
             (&*subscriber, SUBSCRIBER, "AnnounceConfigurationElements", "o"),

@@ -8,6 +8,7 @@ mod support;
 mod arguments;
 mod binding;
 mod connections;
+mod explain;
 mod heard;
 mod introspection;
 mod limits;

@@ -1,0 +1,70 @@
+//! Explain: how a connection would leave, in words and for programs.
+
+use super::Bus;
+use super::call::Call;
+use super::convert::{self, Fields};
+use super::dispatch::Answered;
+use super::error::BusError;
+use super::state_face::{GivenOptions, options, parse_address};
+use mif_core::plan::{self, ExplainRequest, ExplainedRoute, ExplainedSource, Explanation};
+use mif_core::pvd::Serial;
+use zbus::Variant;
+
+impl Bus {
+    /// Reading only: nothing is sent, and nobody is asked.
+    pub(super) fn explain(&self, call: &Call, pvd: Serial) -> Answered {
+        let (address, given): (String, GivenOptions) = call.arguments("sa{sv}")?;
+        let mut options = options(given, &["source"])?;
+        let source = options.text("source")?.map(|source| parse_address("source", &source)).transpose()?;
+        let request = ExplainRequest { address: parse_address("address", &address)?, source };
+        let mut fields = fields(plan::explain(&self.snapshot, pvd, request)?);
+        if let Some(known) = self.router.in_use(pvd) {
+            fields.insert("table", Variant::from(known.mark.0));
+            fields.insert("mark", Variant::from(known.mark.0));
+            fields.insert("mark-mask", Variant::from(self.router.mask()));
+        }
+        call.reply(&(fields,))
+    }
+}
+
+fn fields(explanation: Explanation) -> Fields {
+    let mut fields = Fields::from([
+        ("device", Variant::from(explanation.device.clone())),
+        ("ifindex", Variant::from(explanation.ifindex)),
+        ("candidates", Variant::from(explanation.sources.iter().map(candidate).collect::<Vec<_>>())),
+        ("routes", Variant::from(explanation.routes.iter().map(route).collect::<Vec<_>>())),
+    ]);
+    if let Some(source) = explanation.source() {
+        fields.insert("source", convert::text(source.address.address));
+    }
+    if let Some(route) = explanation.route() {
+        fields.insert("route", convert::text(route.destination));
+        fields.extend(route.gateway.map(|gateway| ("router", convert::text(gateway))));
+    }
+    if let Some(refusal) = explanation.refusal {
+        let error = BusError::from(refusal);
+        fields.insert("error-name", Variant::from(error.name.full()));
+        fields.insert("message", Variant::from(error.message));
+    }
+    fields
+}
+
+fn candidate(source: &ExplainedSource) -> Fields {
+    let mut fields = convert::address(&source.address);
+    fields.insert("verdict", Variant::from(source.verdict.word()));
+    fields.insert("why", convert::text(source.verdict));
+    let rule = source.verdict.rule().and_then(|rule| rule.number());
+    fields.extend(rule.map(|number| ("rule", Variant::from(number))));
+    fields
+}
+
+fn route(route: &ExplainedRoute) -> Fields {
+    let mut fields = Fields::from([
+        ("destination", convert::text(route.destination)),
+        ("preference", Variant::from(route.preference.word())),
+        ("verdict", Variant::from(route.verdict.word())),
+        ("why", convert::text(route.verdict)),
+    ]);
+    fields.extend(route.gateway.map(|gateway| ("gateway", convert::text(gateway))));
+    fields
+}
