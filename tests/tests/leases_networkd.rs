@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::net::IpAddr;
+
+use mif::ProvisioningDomain;
 use mif::wire::Element;
 use mif_tests::daemons::Networkd;
 use mif_tests::served_host::ServedHost;
@@ -123,5 +126,45 @@ fn what_a_killed_networkd_leaves_behind_holds_as_long_as_its_address() {
         assert!(std::fs::exists(&file).unwrap(), "networkd had no time to remove {file}");
         networkd_of(&provider, &universe).start().await;
         host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+    });
+}
+
+#[test]
+fn what_is_set_and_what_dhcpv6_gave_are_told_apart() {
+    universe::run(async |universe| {
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        provider.serve_ipv6("2001:db8:1::53").await;
+        let host = ServedHost::start(&universe).await;
+        let sections = "\
+            [Network]\nDHCP=yes\nIPv6AcceptRA=yes\nLLMNR=no\nDNS=192.0.2.9\nDomains=extra.test ~route.test\n\
+            Address=198.51.100.7/24\n[DHCPv6]\nUseDomains=yes\n[IPv6AcceptRA]\nUseDomains=yes\n";
+        let networkd = Networkd::on(universe.host()).link(provider.cable.near(), sections);
+        let process = networkd.clone().start().await;
+        let both: [IpAddr; 2] = ["192.0.2.53".parse().unwrap(), "192.0.2.9".parse().unwrap()];
+        let pvd = host.pvd_where(PVD, |pvd| pvd.dns_servers == both).await;
+        assert_eq!(pvd.elements, [Element::Dhcpv4, Element::Static]);
+        let set = values(&host.configuration(&pvd, "static").await);
+        assert_eq!(set["search-domains"], json!(["extra.test"]), "{set:#}");
+        assert_eq!(set["told-by"], json!("systemd-networkd"), "{set:#}");
+
+        let id = format!("implicit:eth1:ipv6:{}", provider.cable.far().link_local());
+        let leased = |pvd: &ProvisioningDomain| {
+            pvd.elements.contains(&Element::Dhcpv6)
+                && pvd.addresses.iter().any(|address| address.element == Some(Element::Dhcpv6))
+        };
+        let six = host.pvd_where(&id, leased).await;
+        let given = values(&host.configuration(&six, "dhcpv6").await);
+        assert_eq!(given["dns-servers"], json!(["2001:db8:1::53"]), "{given:#}");
+        assert_eq!(given["search-domains"], json!(["six.test"]), "{given:#}");
+        assert_eq!(given["ntp-servers"], json!(["2001:db8:1::123"]), "{given:#}");
+
+        // It is killed, and starts anew: nothing has changed.
+        process.kill().await;
+        networkd.start().await.wait_for_log("-> configured").await;
+        provider.cable.near().add_address("203.0.113.7/24");
+        let still = host.pvd_where(PVD, |pvd| pvd.addresses.len() == 3).await;
+        assert_eq!((&still.path, &still.dns_servers), (&pvd.path, &pvd.dns_servers));
+        assert_eq!(host.pvd_where(&id, leased).await.path, six.path);
     });
 }

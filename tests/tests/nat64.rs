@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::IpAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, TcpListener};
 
 use mif::wire::Family;
 use mif::{ErrorKind, TranslateOptions, Translation};
@@ -12,7 +13,7 @@ use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::completes;
-use zbus::OwnedObjectPath;
+use zbus::{Fd, OwnedObjectPath, OwnedVariant, Variant};
 
 const SERVER: &str = "2001:db8:1::53";
 
@@ -22,7 +23,7 @@ fn ip(text: &str) -> IpAddr {
 
 /// A network behind `eth1` with a DNS server that is no DNS64, and a host in it.
 struct Network {
-    _cable: Cable,
+    cable: Cable,
     dns: DnsServer,
     host: ServedHost,
     pvd: OwnedObjectPath,
@@ -31,6 +32,7 @@ struct Network {
 impl Network {
     async fn start(universe: &Universe, pref64: Option<&str>, ipv4_only: Option<Reply>) -> Self {
         let router = universe.node("router");
+        router.forward();
         let near = universe.host().end("eth1").mac("02:00:00:00:00:09");
         let cable = Cable::between(near, router.end("lan").mac("02:00:00:00:00:01")).await;
         cable.far().add_address(&format!("{SERVER}/64"));
@@ -53,7 +55,7 @@ impl Network {
         }
         RawSender::on(cable.far()).send(message.bytes());
         let [pvd] = host.pvds(["eth1"], Family::Ipv6, true).await;
-        Self { _cable: cable, dns, host, pvd }
+        Self { cable, dns, host, pvd }
     }
 
     async fn translate(&self, name: &str, family: Option<Family>) -> mif::Result<Translation> {
@@ -134,5 +136,32 @@ fn nothing_is_made_without_a_translator() {
         assert_eq!(refusal(failed).0, ErrorKind::NoAddress);
         assert_eq!(network.found("private.test", None).await, (none(), vec!["10.1.2.3".to_owned()]));
         assert!(network.dns.count("ipv4only.arpa") > 0, "asked, and there is none");
+    });
+}
+
+#[test]
+fn an_ipv4_address_is_connected_to_through_the_translator() {
+    universe::run(async |universe| {
+        let network = Network::start(&universe, Some("64:ff9b::"), None).await;
+        // The router plays the translator and the server behind it.
+        let router = network.cable.far().node();
+        router.ip("address add 64:ff9b::c633:6407/128 dev lo nodad");
+        let listener = router.within(|| TcpListener::bind("[64:ff9b::c633:6407]:80").unwrap());
+        let (connection, pvd) = (&network.host.connection, &network.pvd);
+        let message = connection
+            .call_method(
+                Some("org.ietf.Mif1"),
+                pvd,
+                Some("org.ietf.Mif1.ProvisioningDomain"),
+                "ConnectToAddress",
+                &("198.51.100.7", 80_u16, HashMap::<&str, Variant<'_>>::new()),
+            )
+            .await
+            .unwrap();
+        let body = message.body();
+        let (_socket, details): (Fd<'_>, HashMap<String, OwnedVariant>) = body.deserialize().unwrap();
+        assert_eq!(details["remote-address"], Variant::from("64:ff9b::c633:6407").try_into().unwrap());
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(details["local-address"], Variant::from(peer.ip().to_string()).try_into().unwrap());
     });
 }

@@ -44,6 +44,8 @@ pub struct ConnectionDetails {
     pub local_address: IpAddr,
     /// The local port.
     pub local_port: u16,
+    /// The address at the other end: behind a NAT64 not the one that was asked for.
+    pub remote_address: IpAddr,
     /// How long the handshake took, in microseconds.
     pub handshake_us: u32,
 }

@@ -6,6 +6,7 @@
 mod dhcpv6;
 mod value;
 
+pub use crate::time::Clocks;
 pub use dhcpv6::{Dhcpv6Record, dhcpv6_records};
 
 use crate::configuration::{Configuration, RouteKey};
@@ -34,15 +35,6 @@ pub struct Record {
     expires: Option<u64>,
     configuration: Configuration,
     routes: Vec<RouteKey>,
-}
-
-/// One moment on both clocks: dhclient writes down the time of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clocks {
-    /// Since boot.
-    pub boot: BootTime,
-    /// Since 1970.
-    pub unix: Duration,
 }
 
 /// The last complete lease of each interface in a file (or in its end), by the kernel's name.

@@ -136,6 +136,8 @@ pub struct LinkSettings {
     pub search_domains: Vec<String>,
     /// NTP servers: addresses or names.
     pub ntp_servers: Vec<String>,
+    /// Nobody else sets anything on this link: what a lesser manager tells of it is what this one gave it.
+    pub exclusive: bool,
 }
 
 impl LinkSettings {

@@ -35,6 +35,22 @@ pub(crate) fn names<'a>(words: impl IntoIterator<Item = &'a [u8]>, limit: usize)
     names.filter(|name| (1..=MAX_NAME_LENGTH).contains(&name.len())).map(text::escape).take(limit).collect()
 }
 
+/// An address in the bytes of its family that a host can have.
+pub(crate) fn packed_address(bytes: &[u8]) -> Option<IpAddr> {
+    let address = match bytes.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
+        16 => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+        _ => return None,
+    };
+    (!address.is_unspecified() && !address.is_multicast()).then_some(address)
+}
+
+/// The search domains among `words`, up to their cap; those for routing only (`~NAME`) are none.
+pub(crate) fn search_domains<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let searched = words.into_iter().filter(|word| !word.starts_with('~')).map(str::as_bytes);
+    names(searched, limits::DOMAINS_PER_PVD)
+}
+
 /// An MTU in bytes that IPv4 can have.
 pub(crate) fn mtu(value: &[u8]) -> Option<u32> {
     parse(value).filter(|mtu| (MINIMUM_MTU..=u32::from(u16::MAX)).contains(mtu))

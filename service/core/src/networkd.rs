@@ -1,8 +1,13 @@
-//! What systemd-networkd writes into its state directory: `NAME=value` lines.
+//! What systemd-networkd writes into its state directory: `NAME=value` lines. What it says of a link when it is
+//! asked is in the module `description`.
 //!
 //! It calls these files private. But anybody may read them, they are replaced as a whole whenever something
 //! changes, and they have kept their form since systemd 209 but for names that were added; of a lease its D-Bus
 //! interface tells far less. What is not understood counts as not there.
+
+mod description;
+
+pub use description::{Description, MAX_DESCRIPTION, description};
 
 use crate::BootTime;
 use crate::configuration::{Configuration, RouteKey};

@@ -8,6 +8,15 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct BootTime(u64);
 
+/// One moment on both clocks, for programs that tell deadlines by the time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Since boot.
+    pub boot: BootTime,
+    /// Since 1970.
+    pub unix: Duration,
+}
+
 impl BootTime {
     /// The deadline that never comes (infinite lifetimes, 0xffffffff on the wire).
     pub const FOREVER: Self = Self(u64::MAX);

@@ -5,18 +5,22 @@ mod dhclient;
 mod dhcpcd;
 mod dnsmasq;
 mod mifd;
+mod network_manager;
 mod networkd;
 mod polkitd;
 mod radvd;
+mod resolved;
 
 pub use bus::{Bus, REFERENCE_NAME};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;
 pub use mifd::{Mifd, MifdSettings, program};
+pub use network_manager::NetworkManager;
 pub use networkd::Networkd;
 pub use polkitd::{Agent, Polkitd, Prompt};
 pub use radvd::Radvd;
+pub use resolved::Resolved;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -49,7 +49,7 @@ impl DhcpProvider {
     }
 
     /// Gives out IPv6 as well: addresses of 2001:db8:1::/64 by DHCPv6 and for hosts to make, this DNS server, and
-    /// options of every sort. Its Router Advertisements say nothing of servers, and ask for DHCPv6 (M and O).
+    /// options of every sort. Its Router Advertisements ask for DHCPv6 (M and O), and name the DNS server as well.
     pub async fn serve_ipv6(&self, dns: &str) -> Process {
         self.cable.far().add_address("2001:db8:1::1/64");
         let server =

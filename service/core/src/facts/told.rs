@@ -46,10 +46,11 @@ impl Told {
         })
     }
 
-    /// What is set on the link: the first manager counts that has anything to say.
+    /// What is set on the link: the first manager counts that has anything to say, or to whom the link belongs.
     pub(super) fn settings(&self) -> Option<(SettingsManager, &LinkSettings)> {
         let mut all = self.settings.iter();
-        all.find(|(_, settings)| !settings.is_empty()).map(|(manager, settings)| (*manager, settings))
+        let counts = |settings: &LinkSettings| settings.exclusive || !settings.is_empty();
+        all.find(|(_, settings)| counts(settings)).map(|(manager, settings)| (*manager, settings))
     }
 
     pub(super) fn put_lease(&mut self, client: LeaseClient, lease: Lease) {

@@ -6,7 +6,8 @@ use super::{
 use crate::address_selection::is_link_local;
 use crate::configuration::{AddressFamily, Prefix};
 use crate::event::Ifindex;
-use crate::pvd::{Pvd, Serial};
+use crate::nat64::synthesize;
+use crate::pvd::{Family, Pvd, Serial};
 use crate::routing::{Routing, Table};
 use crate::snapshot::Snapshot;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
@@ -91,6 +92,7 @@ pub fn connect(snapshot: &Snapshot, pvd: Serial, request: &ConnectRequest) -> Re
         return Err(Refusal::InvalidArgs(Invalid::Port));
     }
     check_timeout(request.timeout_ms)?;
+    let request = &ConnectRequest { address: behind_nat64(pvd, request.address), ..request.clone() };
     let sources = choose_sources(pvd, request)?;
     check_link(pvd)?;
     check_way(snapshot, pvd, request.address)?;
@@ -143,6 +145,18 @@ fn is_subnet_broadcast(pvd: &Pvd, address: Ipv4Addr) -> bool {
         let host_bits = u32::MAX.checked_shr(u32::from(own.prefix_length)).unwrap_or(0);
         prefix.covers(IpAddr::V4(address)) && u32::from(address) & host_bits == host_bits
     })
+}
+
+/// What `address` is from inside `pvd`: an IPv4 address where there is no IPv4 but an announced NAT64 (RFC 8781) is the
+/// IPv6 one that stands for it (RFC 6052).
+fn behind_nat64(pvd: &Pvd, address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) if pvd.family == Family::Ipv6 => {
+            let mut prefixes = pvd.used.pref64.iter();
+            prefixes.find_map(|prefix| synthesize(*prefix, v4)).map_or(address, IpAddr::V6)
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
 }
 
 fn choose_sources(pvd: &Pvd, request: &ConnectRequest) -> Result<Vec<IpAddr>, Refusal> {

@@ -60,7 +60,7 @@ pub fn set(ifindex: Ifindex, manager: SettingsManager, words: &[&str]) -> Event 
     let settings = LinkSettings {
         dns_servers: servers.into_iter().map(ip).collect(),
         search_domains: domains.into_iter().map(str::to_owned).collect(),
-        ntp_servers: Vec::new(),
+        ..LinkSettings::default()
     };
     Event::Settings { ifindex, manager, settings: Box::new(settings) }
 }

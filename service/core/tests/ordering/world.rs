@@ -404,6 +404,7 @@ fn connected() -> Outcome<Failure> {
     Outcome::Connected(mif_core::announcement::ConnectionDetails {
         local_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         local_port: 1,
+        remote_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
         handshake_us: 1,
     })
 }

@@ -8,7 +8,7 @@ use crate::common::ip;
 use crate::common::lease::{lease, lease_gone};
 use crate::common::told::{dhcpv6, set};
 use mif_core::configuration::Element;
-use mif_core::event::{Event, LeaseClient, SettingsManager};
+use mif_core::event::{Event, LeaseClient, LinkSettings, SettingsManager};
 
 const IPV4: &str = "implicit:eth0:ipv4";
 const IPV6: &str = "implicit:eth0:ipv6";
@@ -62,6 +62,10 @@ fn who_sets_counts_before_who_is_told() {
     // One that has nothing to say does not stand in the way.
     host.see([set(ETH0, SettingsManager::NetworkManager, &[])]);
     assert_eq!(host.gave(IPV4, Element::Static).dns_servers, [ip("192.0.2.3")]);
+    // One to whom the link belongs does: what resolved knows it has from there.
+    let settings = Box::new(LinkSettings { exclusive: true, ..LinkSettings::default() });
+    host.see([Event::Settings { ifindex: ETH0, manager: SettingsManager::Networkd, settings }]);
+    assert!(host.gave(IPV4, Element::Static).dns_servers.is_empty());
 }
 
 #[test]

@@ -104,6 +104,7 @@ pub fn connection(details: &ConnectionDetails) -> Fields {
     BTreeMap::from([
         ("local-address", text(details.local_address)),
         ("local-port", Variant::from(details.local_port)),
+        ("remote-address", text(details.remote_address)),
         ("handshake-us", Variant::from(details.handshake_us)),
     ])
 }

@@ -358,6 +358,7 @@ fn details_of(connection: &Connection) -> ConnectionDetails {
     ConnectionDetails {
         local_address: connection.local.ip(),
         local_port: connection.local.port(),
+        remote_address: connection.remote.ip(),
         handshake_us: u32::try_from(connection.handshake.as_micros()).unwrap_or(u32::MAX),
     }
 }

@@ -22,6 +22,8 @@ pub struct Connection {
     pub socket: OwnedFd,
     /// Where it is bound.
     pub local: SocketAddr,
+    /// Where it leads to.
+    pub remote: SocketAddr,
     /// From the first packet until it was connected.
     pub handshake: Duration,
 }
@@ -133,7 +135,7 @@ impl Attempt {
             tracing::error!(%local, %source, destination = %plan.destination, "the kernel changed the source");
             return Err(Errno::EADDRNOTAVAIL.into());
         }
-        Ok(Connection { socket: socket::hand_out(socket)?, local, handshake })
+        Ok(Connection { socket: socket::hand_out(socket)?, local, remote: plan.destination, handshake })
     }
 }
 

@@ -6,8 +6,7 @@
 //! ([`LeaseClient::leaves_records`]).
 
 use super::directory::Directory;
-use super::{Feed, Observation, SourceError};
-use crate::clock;
+use super::{Feed, Observation, SourceError, clocks};
 use mif_core::dhclient::{self, Clocks, Dhcpv6Record, MAX_FILE, Record};
 use mif_core::event::{Event, Ifindex, LeaseClient};
 use nix::net::if_::if_nametoindex;
@@ -17,7 +16,6 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 /// How lease files are called: `dhclient.leases`, `dhclient.IF.leases`, `dhclient-IF.leases`, the same with
@@ -40,10 +38,11 @@ pub(super) async fn run(
     // Nobody may wait for it any more.
     let _ = inventory.send(());
     loop {
-        tokio::select! {
+        // The same file may tell of several links.
+        let _ = tokio::select! {
             changed = own.changed() => changed?,
             changed = helper.changed() => changed?,
-        }
+        };
         source.read([&own, &helper]).await?;
     }
 }
@@ -138,12 +137,6 @@ fn is_lease_file(name: &OsStr) -> bool {
 
 fn ifindex_of(interface: &[u8]) -> Option<Ifindex> {
     if_nametoindex(OsStr::from_bytes(interface)).ok()
-}
-
-fn clocks() -> Clocks {
-    // Before 1970 there are no leases, and everything that is written down lies ahead.
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Clocks { boot: clock::now(), unix }
 }
 
 #[cfg(test)]

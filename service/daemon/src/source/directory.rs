@@ -4,6 +4,7 @@ use super::SourceError;
 use super::readiness;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -26,8 +27,19 @@ pub(super) struct Directory {
     news: AddWatchFlags,
     inotify: Inotify,
     ready: AsyncFd<OwnedFd>,
+    /// The watch of the directory itself, while it is there.
+    own: Option<WatchDescriptor>,
     /// The nearest directory above that exists, watched while ours does not.
     above: Option<(PathBuf, WatchDescriptor)>,
+}
+
+/// What may be new in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// These entries.
+    Entries(BTreeSet<OsString>),
+    /// Any.
+    Everything,
 }
 
 impl Directory {
@@ -39,23 +51,32 @@ impl Directory {
             Ok((inotify, ready))
         };
         let (inotify, ready) = opened().map_err(SourceError::Watch)?;
-        let mut directory = Self { path, news, inotify, ready, above: None };
+        let mut directory = Self { path, news, inotify, ready, own: None, above: None };
         directory.follow();
         Ok(directory)
     }
 
-    /// Waits until there may be something new. Cancel safe.
-    pub(super) async fn changed(&mut self) -> Result<(), SourceError> {
-        loop {
+    /// Waits until there may be something new, and says where. Cancel safe.
+    pub(super) async fn changed(&mut self) -> Result<Changed, SourceError> {
+        let events = loop {
             let mut ready = self.ready.readable().await.map_err(SourceError::Watch)?;
             match self.inotify.read_events() {
-                Ok(_) => break,
+                Ok(events) => break events,
                 Err(Errno::EAGAIN) => ready.clear_ready(),
                 Err(error) => return Err(SourceError::Watch(error.into())),
             }
-        }
+        };
+        let own = self.own;
         self.follow();
-        Ok(())
+        let mut entries = BTreeSet::new();
+        for event in events {
+            // One about the directory itself, one above it, or an overrun.
+            let Some(name) = event.name.filter(|_| Some(event.wd) == own && own == self.own) else {
+                return Ok(Changed::Everything);
+            };
+            entries.insert(name);
+        }
+        Ok(Changed::Entries(entries))
     }
 
     /// The names of the entries that are `wanted` and there now.
@@ -87,7 +108,9 @@ impl Directory {
     /// before what is below it is looked for again, so that its coming is never missed.
     fn follow(&mut self) {
         loop {
-            if self.inotify.add_watch(&self.path, self.news | AddWatchFlags::IN_ONLYDIR | GOING).is_ok() {
+            let news = self.news | AddWatchFlags::IN_ONLYDIR | GOING;
+            self.own = self.inotify.add_watch(&self.path, news).ok();
+            if self.own.is_some() {
                 self.leave_above();
                 return;
             }

@@ -6,6 +6,7 @@ mod dhcpcd;
 mod directory;
 mod error;
 mod log_limit;
+mod managers;
 mod networkd;
 mod pvd_info;
 mod readiness;
@@ -16,11 +17,14 @@ pub use error::SourceError;
 pub use pvd_info::Fetcher;
 pub use router_advertisement::Solicitor;
 
+use crate::clock;
 use mif_core::BootTime;
 use mif_core::event::Event;
+use mif_core::time::Clocks;
 use router_advertisement::Listener;
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -28,6 +32,9 @@ use tokio::task::JoinSet;
 const DHCPCD_DIRECTORY: &str = "/run/dhcpcd";
 /// Where systemd-networkd writes down leases.
 const NETWORKD_LEASES: &str = "/run/systemd/netif/leases";
+/// Where systemd-networkd and systemd-resolved replace a file whenever something of a link has changed.
+const NETWORKD_LINKS: &str = "/run/systemd/netif/links";
+const RESOLVED_LINKS: &str = "/run/systemd/resolve/netif";
 /// Where ISC dhclient writes down leases: by itself, and as a helper of NetworkManager (which lets only root read
 /// them on most machines).
 const DHCLIENT_DIRECTORIES: [&str; 2] = ["/var/lib/dhcp", "/var/lib/NetworkManager"];
@@ -82,6 +89,7 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     let (dhcpcd_told, dhcpcd_done) = oneshot::channel();
     let (networkd_told, networkd_done) = oneshot::channel();
     let (dhclient_told, dhclient_done) = oneshot::channel();
+    let (managers_told, managers_done) = oneshot::channel();
     let (dump_told, dump) = oneshot::channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(rtnetlink::run(feed.clone(), dump_told));
@@ -94,7 +102,10 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
         let dhcpcd = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told);
         let networkd = networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told);
         let dhclient = dhclient::run(feed.clone(), DHCLIENT_DIRECTORIES.map(PathBuf::from), dhclient_told);
+        let bells = managers::Bells { networkd: NETWORKD_LINKS.into(), resolved: RESOLVED_LINKS.into() };
+        let managers = managers::run(feed.clone(), bells, managers_told);
         tokio::select! {
+            ended = managers => ended,
             ended = dhcpcd => ended,
             ended = networkd => ended,
             ended = dhclient => ended,
@@ -103,9 +114,16 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     });
     Ok(Started {
         solicitor,
-        inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done, dhclient_done] },
+        inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done, dhclient_done, managers_done] },
         sources: Sources { tasks },
     })
+}
+
+/// This moment on both clocks.
+fn clocks() -> Clocks {
+    // Before 1970 there are no leases, and everything that is written down lies ahead.
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Clocks { boot: clock::now(), unix }
 }
 
 impl Inventory {

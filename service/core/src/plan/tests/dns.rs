@@ -126,3 +126,20 @@ fn addresses_are_synthesized_where_there_is_no_ipv4() {
     assert_eq!(nat64(&dual, Families::Any), None);
     assert_eq!(nat64(&two_links()[0], Families::Any), None);
 }
+
+#[test]
+fn an_ipv4_destination_is_reached_through_the_nat64() {
+    let mut only_ipv6 = network(&[]);
+    let planned =
+        |pvd: &Pvd, to: &str| connect(&snapshot(std::slice::from_ref(pvd)), pvd.serial, &connecting(to));
+    let refused = planned(&only_ipv6, "198.51.100.7");
+    assert!(matches!(refused, Err(Refusal::NetworkUnreachable(Unreachable::NoFamily(..)))), "{refused:?}");
+    only_ipv6.used.pref64 = vec![Prefix { address: ip("64:ff9b::"), length: 96 }];
+    let plan = planned(&only_ipv6, "198.51.100.7").unwrap();
+    assert_eq!(plan.destination, "[64:ff9b::c633:6407]:80".parse().unwrap());
+    assert_eq!(plan.sources, [ip("2001:db8::10")]);
+    // What the well-known prefix does not lead to, and what no connection goes to, stays refused.
+    assert!(planned(&only_ipv6, "10.1.2.3").is_err());
+    assert!(matches!(planned(&only_ipv6, "127.0.0.1"), Err(Refusal::InvalidArgs(_))));
+    assert_eq!(planned(&only_ipv6, "2001:db8:9::1").unwrap().destination.ip(), ip("2001:db8:9::1"));
+}

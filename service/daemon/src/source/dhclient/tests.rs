@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::clock;
 use mif_core::event::Lease;
 use std::fs::{self, File};
 use std::io::Write;
