@@ -31,6 +31,7 @@ pub mod limits;
 pub mod nat64;
 pub mod network_manager;
 pub mod networkd;
+pub mod nis;
 pub mod outbox;
 pub mod plan;
 pub mod pvd;

@@ -32,12 +32,18 @@
 //! number-mask = 0x0000ffff
 //! # The priority of the first rule; five in a row are used.
 //! rule-priority = 700
+//!
+//! [names]
+//! # Who may be asked for names: any of "dns", "hosts" (the host table), "mdns", "llmnr" and "nis".
+//! systems = ["dns", "hosts", "mdns", "llmnr", "nis"]
 //! ```
 
 mod dns;
+mod names;
 mod routing;
 
 pub use dns::Dns;
+pub use names::Names;
 pub use routing::Routing;
 
 use mif_core::fetch::FetchPolicy;
@@ -66,6 +72,8 @@ pub struct Config {
     pub web: Web,
     /// `[routing]`.
     pub routing: Routing,
+    /// `[names]`.
+    pub names: Names,
 }
 
 /// How much goes to the log.
@@ -146,7 +154,7 @@ impl TryFrom<u32> for Grace {
     }
 }
 
-/// A number that its key does not take; [`KEYS`] says which it takes.
+/// A value that its key does not take; [`KEYS`] says which it takes.
 #[derive(Debug, thiserror::Error)]
 #[error("out of range")]
 struct OutOfRange;
@@ -235,6 +243,12 @@ const KEYS: &[Key] = &[
     Key { table: "routing", name: "tag-mask", takes: BITS },
     Key { table: "routing", name: "number-mask", takes: BITS },
     Key { table: "routing", name: "rule-priority", takes: "a whole number from 1 to 32000" },
+    Key { table: "", name: "names", takes: TABLE },
+    Key {
+        table: "names",
+        name: "systems",
+        takes: "a list of \"dns\", \"hosts\", \"mdns\", \"llmnr\", \"nis\"",
+    },
 ];
 
 impl Config {
@@ -414,6 +428,9 @@ mod tests {
         assert_eq!(config.log, LogLevel::Debug);
         assert_eq!(config.interfaces.grace(), Duration::ZERO);
         assert_eq!(parse("interfaces.grace-ms = 60000").unwrap().interfaces.grace(), Duration::from_secs(60));
+        let few = parse("names.systems = [\"hosts\", \"dns\"]").unwrap().names.systems();
+        assert_eq!(few.to_string(), "dns, hosts");
+        assert_eq!(parse("names.systems = []").unwrap().names.systems().to_string(), "");
         for level in ["error", "warn", "info", "debug", "trace"] {
             assert_eq!(parse(&format!("log = \"{level}\"")).unwrap().log.word(), level);
         }
@@ -447,7 +464,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             message("log = \"info\"\nlogg = \"info\"\n"),
-            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web, routing; did you mean \"log\"?"
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web, routing, names; did you mean \"log\"?"
         );
         assert_eq!(
             message("[interfaces]\n  grace_ms = 5\n"),
@@ -459,11 +476,11 @@ mod tests {
         );
         assert_eq!(
             message("[connections]\ntimeout = 5\n"),
-            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web, routing"
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web, routing, names"
         );
         assert_eq!(
             message("grace-ms = 5\n"),
-            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web, routing"
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web, routing, names"
         );
     }
 
@@ -481,6 +498,10 @@ mod tests {
                 )
             );
         }
+        assert_eq!(
+            message("names.systems = [\"dns\", \"wins\"]"),
+            "mifd.toml:1:17: names.systems is [\"dns\", \"wins\"]: it takes a list of \"dns\", \"hosts\", \"mdns\", \"llmnr\", \"nis\""
+        );
         assert_eq!(
             message("interfaces = 3\n"),
             "mifd.toml:1:14: interfaces is 3: it takes a table, written as a line in brackets"

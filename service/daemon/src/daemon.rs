@@ -13,6 +13,7 @@ use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use mif_core::event::Ifindex;
 use mif_core::fetch::{FetchPolicy, FetchReport};
+use mif_core::plan::{System, Systems};
 use mif_core::routing::{Layout, Routing};
 use mif_core::snapshot::Snapshot;
 use std::io;
@@ -367,17 +368,20 @@ fn constants(
 ) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: features(peers, router), namespace, translation })
+    Ok(Constants { features: features(peers, router, translation.systems), namespace, translation })
 }
 
 /// What this instance can do, by the words of the contract.
-fn features(peers: &Peers, router: &Router) -> Vec<&'static str> {
+fn features(peers: &Peers, router: &Router, systems: Systems) -> Vec<&'static str> {
     let mut features = vec!["connect", "explicit-pvd", "dot", "doh", "doq"];
     let found = [
         ("bind-socket", NamespaceCookie::own().is_ok()),
         ("pvd-routing", router.routing() == Routing::PerPvd),
         ("mptcp", socket::has_mptcp()),
         ("fchown", socket::can_give_away()),
+        ("mdns", systems.contains(System::Mdns)),
+        ("llmnr", systems.contains(System::Llmnr)),
+        ("nis", systems.contains(System::Nis)),
         ("polkit", matches!(peers, Peers::Bus(authority) if authority.is_polkit())),
     ];
     features.extend(found.into_iter().filter(|(_, there)| *there).map(|(word, _)| word));

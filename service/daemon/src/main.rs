@@ -5,6 +5,7 @@ use mifd::config::{Config, LogLevel};
 use mifd::daemon::{self, BusChoice, Options};
 use mifd::reload::{Configuration, SetLogLevel};
 use mifd::routing;
+use mifd::translate::Settings;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         (None, true) => BusChoice::Session,
         (None, false) => BusChoice::System,
     };
-    let translation = config.dns.settings();
+    let translation = Settings { systems: config.names.systems(), ..config.dns.settings() };
     let routing = config.routing.layout().filter(|_| !arguments.no_routing);
     let fetches = config.web.policy();
     // What the command line says stays.

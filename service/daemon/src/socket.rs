@@ -1,6 +1,9 @@
 //! The one place with socket options: sockets that stay in their provisioning domain.
 
 pub mod caller;
+mod group;
+
+pub use group::{Datagram, GroupSocket};
 
 use mif_core::event::Ifindex;
 use mif_core::plan::Protocol;
@@ -83,6 +86,19 @@ pub fn stream_to(scope: Scope, server: SocketAddr, source: Option<IpAddr>) -> io
 /// What the kernel says.
 pub fn end_by_reset(stream: &impl AsFd) -> io::Result<()> {
     socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO))
+}
+
+/// A stream socket for a neighbour: nothing that it sends leaves the link (RFC 4795 2.5).
+///
+/// # Errors
+/// As [`stream`].
+pub fn stream_to_neighbour(scope: Scope, server: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket> {
+    let socket = stream_to(scope, server, source)?;
+    match server {
+        SocketAddr::V4(_) => socket.set_ttl_v4(1)?,
+        SocketAddr::V6(_) => socket.set_unicast_hops_v6(1)?,
+    }
+    Ok(socket)
 }
 
 /// A datagram socket in `scope`, bound to `source` and connected to `server`, not blocking. Being connected it takes

@@ -40,6 +40,9 @@ fn plan(link: &str, servers: &[&str], names: &[&str]) -> TranslatePlan {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 nat64: None,
             }),
+            mdns: None,
+            llmnr: None,
+            nis: None,
         }),
     }
 }

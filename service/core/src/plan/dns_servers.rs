@@ -95,7 +95,7 @@ pub(super) fn servers(pvd: &Pvd, encryption: Encryption) -> Vec<DnsServer> {
 fn plain(pvd: &Pvd) -> Vec<DnsServer> {
     const DNS_PORT: u16 = 53;
     let servers = pvd.used.dns_servers.iter();
-    servers.filter_map(|address| reach(pvd, *address, DNS_PORT, DnsProtocol::Plain)).collect()
+    servers.filter_map(|address| server(pvd, *address, DNS_PORT, DnsProtocol::Plain)).collect()
 }
 
 fn by_unverified_tls(server: &DnsServer) -> DnsServer {
@@ -120,7 +120,7 @@ fn designated(pvd: &Pvd) -> Vec<DnsServer> {
                 _ => TLS_PORT,
             });
             let addresses = resolver.addresses.iter();
-            servers.extend(addresses.filter_map(|address| reach(pvd, *address, port, protocol.clone())));
+            servers.extend(addresses.filter_map(|address| server(pvd, *address, port, protocol.clone())));
         }
     }
     servers.truncate(SERVERS_PER_PVD);
@@ -156,9 +156,9 @@ fn without_variables(template: &str) -> Option<Arc<str>> {
     (path.starts_with('/') && !path.bytes().any(odd)).then(|| path.into())
 }
 
-/// `address` as a server of `pvd`, if a packet from inside `pvd` can get there.
-fn reach(pvd: &Pvd, address: IpAddr, port: u16, protocol: DnsProtocol) -> Option<DnsServer> {
-    let from = |source| DnsServer { address: scoped(address, port, pvd.ifindex), source, protocol };
+/// Where `address` is from inside `pvd` and the source to ask it from, if a packet from there can get to it at all.
+pub(super) fn reach(pvd: &Pvd, address: IpAddr, port: u16) -> Option<(SocketAddr, Option<IpAddr>)> {
+    let from = |source| (scoped(address, port, pvd.ifindex), source);
     match address {
         IpAddr::V6(v6) if is_link_local(v6) => pvd.family.includes(AddressFamily::Ipv6).then(|| from(None)),
         // A network has no business with this host's own servers, and no server is behind the others.
@@ -166,4 +166,8 @@ fn reach(pvd: &Pvd, address: IpAddr, port: u16, protocol: DnsProtocol) -> Option
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => None,
         address => sources(pvd, address).first().map(|source| from(Some(*source))),
     }
+}
+
+fn server(pvd: &Pvd, address: IpAddr, port: u16, protocol: DnsProtocol) -> Option<DnsServer> {
+    reach(pvd, address, port).map(|(address, source)| DnsServer { address, source, protocol })
 }

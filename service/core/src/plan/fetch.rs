@@ -2,7 +2,7 @@
 
 use super::{
     Answer, BadDestination, ConnectPlan, ConnectRequest, Encryption, Families, Invalid, Protocol, Refusal,
-    System, TranslatePlan, TranslateRequest, best_first, connect, find, translate,
+    System, Systems, TranslatePlan, TranslateRequest, best_first, connect, find, translate,
 };
 use crate::address_selection::is_link_local;
 use crate::fetch::TIMEOUT;
@@ -26,6 +26,8 @@ pub fn find_server(
         families: Families::Any,
         timeout_ms: timeout_ms(),
         systems: Some(vec![System::Dns]),
+        // Whatever callers may have asked: there is no other way to a web server.
+        available: Systems::ALL,
     };
     translate(snapshot, pvd, &request, encryption)
 }

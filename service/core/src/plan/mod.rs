@@ -11,8 +11,11 @@ mod dns_servers;
 mod explain;
 pub mod fetch;
 mod name;
+mod neighbours;
+mod nis_servers;
 mod outcome;
 mod refusal;
+mod systems;
 mod translate;
 
 #[cfg(test)]
@@ -24,6 +27,8 @@ pub use dns_servers::{DnsProtocol, DnsServer, Encryption};
 pub use explain::{
     ExplainRequest, ExplainedRoute, ExplainedSource, Explanation, RouteVerdict, SourceVerdict, explain,
 };
+pub use neighbours::{Group, LinkPlan, LinkQuestion};
+pub use nis_servers::{NisPlan, NisServer};
 pub use outcome::{
     Answer, AnswerSource, BindFailure, ConnectFailure, ConnectFailureReason, TranslationEnd,
     TranslationFailure, Transport,
@@ -32,8 +37,9 @@ pub use refusal::{
     BadDestination, BadName, BadSocket, BadSource, Invalid, NotSupported, Refusal, Unreachable,
     UntranslatableName,
 };
+pub use systems::{System, Systems};
 pub use translate::{
-    DnsPlan, Families, Lookup, Nat64, System, TranslatePlan, TranslateRequest, Translation, translate,
+    DnsPlan, Families, Lookup, Nat64, TranslatePlan, TranslateRequest, Translation, translate,
 };
 
 use crate::pvd::{Pvd, PvdAddress, Serial};

@@ -17,13 +17,33 @@ pub(super) enum Host {
 pub(super) struct HostName {
     /// As DNS writes it (A-labels), no final dot.
     pub(super) ascii: String,
+    /// As people and the protocols of the link write it (U-labels), no final dot.
+    pub(super) unicode: String,
     /// It had a final dot: nothing may be put behind it.
     pub(super) absolute: bool,
 }
 
-/// Domains whose names DNS is not to be asked for: localhost and invalid (RFC 6761 6.3, 6.4), local (RFC 6762 3),
-/// onion (RFC 7686 2).
-const SPECIAL_USE: [&str; 4] = ["local", "localhost", "invalid", "onion"];
+/// Where a name belongs, which says who may be asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Under .local: the link (RFC 6762 3).
+    Local,
+    /// Among the reverse names of link-local addresses: the link (RFC 6762 4). The address, if it names a whole one.
+    LinkLocalReverse(Option<IpAddr>),
+    /// Under this special-use domain: nobody.
+    Special(&'static str),
+    /// A single label.
+    Label,
+    /// Anything else: DNS.
+    Global,
+}
+
+/// Domains whose names nobody is to be asked for: localhost and invalid (RFC 6761 6.3, 6.4), onion (RFC 7686 2).
+const SPECIAL_USE: [&str; 3] = ["localhost", "invalid", "onion"];
+
+/// The reverse names of 169.254/16 and fe80::/10 (RFC 6762 4).
+const LINK_LOCAL_REVERSE: [&str; 5] =
+    ["254.169.in-addr.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa"];
 
 /// The most characters of a name in the presentation that DNS can carry (RFC 1035 3.1: 255 octets on the wire).
 const LONGEST_NAME: usize = 253;
@@ -56,17 +76,30 @@ impl HostName {
             return Err(BadName::Root);
         }
         check(name)?;
-        Ok(Self { ascii: name.to_owned(), absolute })
+        Ok(Self { ascii: name.to_owned(), unicode: to_unicode(name), absolute })
     }
 
     pub(super) fn is_one_label(&self) -> bool {
         !self.ascii.contains('.')
     }
 
-    /// The special-use domain that it is in.
-    pub(super) fn special_use(&self) -> Option<&'static str> {
-        let top = self.ascii.rsplit('.').next()?;
-        SPECIAL_USE.into_iter().find(|domain| top.eq_ignore_ascii_case(domain))
+    /// Where it belongs.
+    pub(super) fn place(&self) -> Place {
+        let name = self.ascii.to_ascii_lowercase();
+        let under = |domain: &str| {
+            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        if name.ends_with(".local") {
+            Place::Local
+        } else if let Some(domain) = SPECIAL_USE.into_iter().chain(["local"]).find(|domain| under(domain)) {
+            Place::Special(domain)
+        } else if LINK_LOCAL_REVERSE.into_iter().any(under) {
+            Place::LinkLocalReverse(reversed(&name))
+        } else if self.is_one_label() {
+            Place::Label
+        } else {
+            Place::Global
+        }
     }
 
     /// This name inside `domain`, if DNS can carry that.
@@ -84,6 +117,30 @@ fn to_ascii(text: &str) -> Result<String, BadName> {
     }
     let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY);
     ascii.map(std::borrow::Cow::into_owned).map_err(|_| BadName::NotInternationalized)
+}
+
+/// A-labels become U-labels where they are valid; everything else stays as it is.
+fn to_unicode(ascii: &str) -> String {
+    if !ascii.to_ascii_lowercase().contains("xn--") {
+        return ascii.to_owned();
+    }
+    match idna::domain_to_unicode(ascii) {
+        (unicode, Ok(())) => unicode,
+        (_, Err(_)) => ascii.to_owned(),
+    }
+}
+
+/// The address whose reverse name (RFC 1035 3.5, RFC 3596 2.5) is `name`, in lower case.
+fn reversed(name: &str) -> Option<IpAddr> {
+    if let Some(octets) = name.strip_suffix(".in-addr.arpa") {
+        let quad: Vec<&str> = octets.rsplit('.').collect();
+        return quad.join(".").parse().ok().map(IpAddr::V4);
+    }
+    let nibbles: Vec<&str> = name.strip_suffix(".ip6.arpa")?.rsplit('.').collect();
+    if nibbles.len() != 32 || nibbles.iter().any(|nibble| nibble.len() != 1) {
+        return None;
+    }
+    u128::from_str_radix(&nibbles.concat(), 16).ok().map(|bits| IpAddr::V6(bits.into()))
 }
 
 /// Whether `name`, which has no final dot, is a host name as DNS writes it.

@@ -1,6 +1,6 @@
 //! What comes of carrying a plan out.
 
-use super::Refusal;
+use super::{Refusal, Systems};
 use crate::address_selection::is_link_local;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -115,8 +115,10 @@ pub struct TranslationEnd {
 pub enum TranslationFailure {
     /// No system that was asked could answer, and DNS must not or cannot be asked.
     Refused(Refusal),
-    /// There is no such name.
+    /// DNS says that there is no such name, and nobody else knows it.
     NameNotFound(String),
+    /// None of these systems knows the name; DNS was not asked.
+    Unknown(String, Systems),
     /// The name exists but has no address of the families asked for.
     NoAddress(String),
     /// Every server failed or refused; the last response code, if one answered at all.
@@ -129,10 +131,34 @@ pub enum TranslationFailure {
 }
 
 impl TranslationFailure {
+    /// Of the failures of two systems that were asked for one name, the one to tell: what is not known for sure before
+    /// what is, and what a server said before what nobody said.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown(name, these), Self::Unknown(_, those)) => Self::Unknown(name, these.and(those)),
+            (first, second) if second.weight() > first.weight() => second,
+            (first, _) => first,
+        }
+    }
+
+    const fn weight(&self) -> u8 {
+        match self {
+            Self::Refused(Refusal::NameNotFound(_)) => 0,
+            Self::Unknown(..) => 1,
+            Self::NameNotFound(_) => 2,
+            Self::NoAddress(_) => 3,
+            Self::Refused(_) => 4,
+            Self::TimedOut(_) => 5,
+            Self::NoEncryptedServer(_) => 6,
+            Self::ServerFailure(..) => 7,
+        }
+    }
+
     /// The response code of DNS, if a server gave one (RFC 6895 2.3).
     pub const fn rcode(&self) -> Option<u16> {
         match self {
-            Self::Refused(_) | Self::NoEncryptedServer(_) | Self::TimedOut(_) => None,
+            Self::Refused(_) | Self::Unknown(..) | Self::NoEncryptedServer(_) | Self::TimedOut(_) => None,
             Self::NameNotFound(_) => Some(3),
             Self::NoAddress(_) => Some(0),
             Self::ServerFailure(_, rcode) => *rcode,
@@ -147,18 +173,21 @@ impl fmt::Display for TranslationFailure {
         match self {
             Self::Refused(refusal) => refusal.fmt(out),
             Self::NameNotFound(name) => write!(out, "{name} does not exist in this provisioning domain"),
+            Self::Unknown(name, systems) => {
+                write!(out, "nobody knows {name} in this provisioning domain: {systems} had no answer")
+            }
             Self::NoAddress(name) => write!(out, "{name} exists but has no address of the family asked for"),
             Self::ServerFailure(name, Some(rcode)) => {
                 write!(out, "no DNS server could answer for {name}: the response code was {}", Rcode(*rcode))
             }
-            Self::ServerFailure(name, None) => write!(out, "no DNS server could be asked for {name}"),
+            Self::ServerFailure(name, None) => write!(out, "no server could be asked for {name}"),
             Self::NoEncryptedServer(name) => write!(
                 out,
                 "{name} could not be asked for: the network announces encrypted DNS, but none of its servers \
                  could be reached or prove its name (the log says why), and asking in the clear instead is \
                  only for the setting encryption = \"opportunistic\" of [dns]"
             ),
-            Self::TimedOut(name) => write!(out, "no DNS server answered for {name} in time"),
+            Self::TimedOut(name) => write!(out, "no server answered for {name} in time"),
         }
     }
 }

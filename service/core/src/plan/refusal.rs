@@ -1,7 +1,7 @@
 //! Why no plan was made. The variants of [`Refusal`] are the error names of the D-Bus contract, one each; what is
 //! inside says what was wrong and, as `Display`, what would be right.
 
-use super::{LONGEST_TIMEOUT_MS, NAME_LENGTH, Protocol, System};
+use super::{LONGEST_TIMEOUT_MS, NAME_LENGTH, Protocol, System, Systems};
 use crate::configuration::AddressFamily;
 use crate::event::Ifindex;
 use crate::pvd::Serial;
@@ -32,6 +32,8 @@ pub enum Refusal {
     NoAddress(IpAddr),
     /// The provisioning domain has no name server that can be reached; its Id.
     NoNameServers(String),
+    /// Only NIS was to be asked, and the provisioning domain gave no NIS domain, or no server of it; its Id.
+    NoNisServers(String),
 }
 
 /// What is wrong with an argument.
@@ -45,8 +47,8 @@ pub enum Invalid {
     Timeout(u32),
     /// No host name and no literal address.
     Name(String, BadName),
-    /// An empty list of systems.
-    NoSystems,
+    /// An empty list of systems; those that can be asked.
+    NoSystems(Systems),
     /// A local port that not everybody may take.
     PrivilegedPort {
         /// The one asked for.
@@ -161,8 +163,8 @@ pub enum BadSource {
 pub enum NotSupported {
     /// Tell several provisioning domains of one family on one interface apart; the Id of the one asked for.
     SeveralPvds(String, AddressFamily),
-    /// Ask this system for names.
-    System(System),
+    /// Ask this system for names; those that can be asked.
+    System(System, Systems),
     /// Make sockets of this protocol: the kernel has it not, or switched off.
     Protocol(Protocol),
 }
@@ -179,6 +181,13 @@ pub enum UntranslatableName {
     },
     /// One label with a final dot: search domains must not, and DNS without them is not to see it.
     AbsoluteLabel(String),
+    /// A name of a kind that the only system that was to be asked does not know.
+    NotFor {
+        /// The name.
+        name: String,
+        /// The system.
+        system: System,
+    },
     /// A name under a domain that DNS is not to be asked for (RFC 6761, RFC 6762, RFC 7686).
     SpecialUse {
         /// The name.
@@ -219,6 +228,9 @@ impl fmt::Display for Refusal {
             Self::NoNameServers(pvd) => {
                 write!(out, "{pvd} has no DNS server that it could reach: it got none, or none of its family")
             }
+            Self::NoNisServers(pvd) => {
+                write!(out, "{pvd} has no NIS server that it could reach, or no NIS domain: it got none")
+            }
         }
     }
 }
@@ -232,8 +244,8 @@ impl fmt::Display for Invalid {
                 write!(out, "timeout {given} is out of range: give 1 to {LONGEST_TIMEOUT_MS} milliseconds")
             }
             Self::Name(name, why) => write!(out, "{} {why}", Quoted(name)),
-            Self::NoSystems => {
-                write!(out, "systems is empty: name one of {}, or leave it out", System::available_words())
+            Self::NoSystems(available) => {
+                write!(out, "systems is empty: name one of {available}, or leave it out")
             }
             Self::PrivilegedPort { port, first } => write!(
                 out,
@@ -387,12 +399,9 @@ impl fmt::Display for NotSupported {
                  provisioning domain the two cannot be kept apart",
                 Named(*family)
             ),
-            Self::System(system) => write!(
-                out,
-                "{} cannot be asked: this service can ask {}",
-                system.word(),
-                System::available_words()
-            ),
+            Self::System(system, available) => {
+                write!(out, "{} cannot be asked: this service can ask {available}", system.word())
+            }
             Self::Protocol(protocol) => {
                 write!(out, "the kernel makes no {} sockets here: take tcp", protocol.word())
             }
@@ -411,6 +420,15 @@ impl fmt::Display for UntranslatableName {
                 out,
                 "{name} is a single label with a final dot: such names are never asked of DNS; leave out the dot or give the full name"
             ),
+            Self::NotFor { name, system: System::Mdns } => {
+                write!(out, "{name} is not under .local: mdns is not asked for such names")
+            }
+            Self::NotFor { name, system: System::Llmnr } => {
+                write!(out, "{name} is not a single label: llmnr is not asked for such names")
+            }
+            Self::NotFor { name, system } => {
+                write!(out, "{name} is never asked of {}", system.word())
+            }
             Self::SpecialUse { name, domain } => {
                 write!(out, "{name} is under .{domain}: such names are never asked of DNS")
             }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 mod dns;
+mod systems;
 
 /// As the service does it when its configuration does not say otherwise.
 fn translate(snapshot: &Snapshot, pvd: Serial, request: &TranslateRequest) -> Result<TranslatePlan, Refusal> {
@@ -105,6 +106,7 @@ fn translating(name: &str) -> TranslateRequest {
         families: Families::Any,
         timeout_ms: TRANSLATE_TIMEOUT_MS,
         systems: None,
+        available: Systems::ALL,
     }
 }
 
@@ -331,42 +333,6 @@ fn search_domains_complete_single_labels_only() {
 }
 
 #[test]
-fn what_dns_must_not_see() {
-    let domain = pvd(1, 1, Family::Ipv4, &["192.0.2.10/24"], &["192.0.2.1"]);
-    for name in
-        ["printer.local", "printer.LOCAL.", "localhost", "www.localhost", "a.invalid", "a.onion", "printer"]
-    {
-        let lookup = lookup(&domain, &translating(name));
-        assert!(lookup.hosts);
-        assert!(matches!(lookup.dns, Err(Refusal::NameNotFound(_))), "{name}: {:?}", lookup.dns);
-        let only_dns = TranslateRequest { systems: Some(vec![System::Dns]), ..translating(name) };
-        let refusal = translate(&snapshot(std::slice::from_ref(&domain)), Serial(1), &only_dns).unwrap_err();
-        assert!(matches!(refusal, Refusal::NameNotFound(_)), "{name}: {refusal:?}");
-    }
-}
-
-#[test]
-fn systems_that_are_named_are_the_only_ones() {
-    let domain = pvd(1, 1, Family::Ipv4, &["192.0.2.10/24"], &["192.0.2.1"]);
-    let asking = |systems: &[System]| TranslateRequest {
-        systems: Some(systems.to_vec()),
-        ..translating("www.example")
-    };
-    let both = lookup(&domain, &asking(&[System::Dns, System::Hosts]));
-    assert_eq!(both, lookup(&domain, &translating("www.example")));
-    let dns = lookup(&domain, &asking(&[System::Dns]));
-    assert!(!dns.hosts && dns.dns.is_ok());
-    let hosts = lookup(&domain, &asking(&[System::Hosts]));
-    assert_eq!(hosts.dns, Err(Refusal::NameNotFound(UntranslatableName::NotInHosts("www.example".into()))));
-    let state = snapshot(&[domain]);
-    let missing = translate(&state, Serial(1), &asking(&[System::Dns, System::Llmnr])).unwrap_err();
-    assert_eq!(missing, Refusal::NotSupported(NotSupported::System(System::Llmnr)));
-    assert_eq!(missing.to_string(), "llmnr cannot be asked: this service can ask dns, hosts");
-    let none = translate(&state, Serial(1), &asking(&[])).unwrap_err();
-    assert_eq!(none, Refusal::InvalidArgs(Invalid::NoSystems));
-}
-
-#[test]
 fn servers_are_those_that_the_domain_can_reach() {
     let servers = |pvd: &Pvd| lookup(pvd, &translating("www.example")).dns.map(|dns| dns.servers);
     let [v4, v6, _] = two_links();
@@ -386,14 +352,6 @@ fn servers_are_those_that_the_domain_can_reach() {
     assert!(matches!(servers(&down), Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(_)))));
 }
 
-#[test]
-fn words_and_enumerations_agree() {
-    assert!(System::ALL.into_iter().all(|system| System::from_word(system.word()) == Some(system)));
-    assert!(Families::ALL.into_iter().all(|families| Families::from_word(families.word()) == Some(families)));
-    assert!(Protocol::ALL.into_iter().all(|protocol| Protocol::from_word(protocol.word()) == Some(protocol)));
-    assert_eq!(System::from_word("wins"), None);
-}
-
 /// The provisioning domain number `n` of a random host: every address of it has `n` in the third group or octet.
 fn numbered(n: u8, shape: Shape) -> Pvd {
     let mut addresses = Vec::new();
@@ -410,6 +368,8 @@ fn numbered(n: u8, shape: Shape) -> Pvd {
     let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
     let mut domain = pvd(u64::from(n), u64::from(n) + 100, shape.family, &addresses, &servers);
     domain.used.search_domains = vec![format!("n{n}.example")];
+    domain.used.nis_servers = domain.used.dns_servers.clone();
+    domain.used.nis_domain = Some(format!("nis{n}.example"));
     for (address, state) in domain.addresses.iter_mut().zip(shape.states) {
         address.state = state;
     }
@@ -438,7 +398,7 @@ proptest! {
         shapes in prop::collection::vec(any_shape(), 1..6),
         chosen in any::<prop::sample::Index>(),
         destination in prop::sample::select(vec!["203.0.113.1", "2001:db8:ffff::1", "fe80::1", "10.9.2.77", "2001:db8:3::77"]),
-        name in prop::sample::select(vec!["printer", "www.example"]),
+        name in prop::sample::select(vec!["printer", "www.example", "printer.local"]),
     ) {
         let domains: Vec<Pvd> =
             shapes.iter().zip(1..).map(|(shape, n)| numbered(n, *shape)).collect();
@@ -459,18 +419,32 @@ proptest! {
 
         let plan = translate(&state, own.serial, &translating(name)).unwrap();
         prop_assert_eq!((plan.pvd, plan.ifindex), (own.serial, own.ifindex));
-        let Translation::Lookup(Lookup { dns: Ok(dns), .. }) = plan.translation else { return Ok(()) };
-        for server in &dns.servers {
-            prop_assert!(own.used.dns_servers.contains(&server.address.ip()));
-            prop_assert!(server.source.is_none_or(|source| usable.contains(&source)));
-            let link_local = server.address.to_string().starts_with("[fe80");
-            prop_assert_eq!(server.source.is_none(), link_local);
-            if let std::net::SocketAddr::V6(v6) = server.address {
-                prop_assert_eq!(v6.scope_id(), if link_local { own.ifindex } else { 0 });
+        let Translation::Lookup(lookup) = plan.translation else { return Ok(()) };
+        let scope = |address: std::net::SocketAddr| match address {
+            std::net::SocketAddr::V6(v6) => v6.scope_id(),
+            std::net::SocketAddr::V4(_) => 0,
+        };
+        let dns = lookup.dns.iter().flat_map(|dns| &dns.servers).map(|server| (server.address, server.source));
+        let nis = lookup.nis.iter().inspect(|nis| assert_eq!(Some(&nis.domain), own.used.nis_domain.as_ref()));
+        let nis = nis.flat_map(|nis| &nis.servers).map(|server| (server.address, server.source));
+        for (address, source) in dns.chain(nis) {
+            prop_assert!(own.used.dns_servers.contains(&address.ip()));
+            prop_assert!(source.is_none_or(|source| usable.contains(&source)));
+            let link_local = address.to_string().starts_with("[fe80");
+            prop_assert_eq!(source.is_none(), link_local);
+            prop_assert_eq!(scope(address), if link_local { own.ifindex } else { 0 });
+        }
+        for group in lookup.mdns.iter().chain(&lookup.llmnr).flat_map(|plan| &plan.groups) {
+            prop_assert_eq!(group.source.is_some(), group.address.is_ipv4());
+            prop_assert!(group.source.is_none_or(|source| usable.contains(&source)));
+            prop_assert_eq!(scope(group.address), if group.address.is_ipv6() { own.ifindex } else { 0 });
+            let foreign = domains.iter().filter(|domain| domain.serial != own.serial);
+            for address in foreign.flat_map(|domain| &domain.addresses) {
+                prop_assert!(!group.is_neighbour(address.address));
             }
         }
         let suffix = if name == "printer" { &own.used.search_domains[0] } else { "example" };
-        prop_assert!(dns.names.iter().all(|full| full.ends_with(suffix)));
+        prop_assert!(lookup.dns.iter().flat_map(|dns| &dns.names).all(|full| full.ends_with(suffix)));
     }
 }
 

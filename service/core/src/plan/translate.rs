@@ -1,8 +1,12 @@
 //! Translate Name (the draft, 3.5.16).
 
 use super::dns_servers::{DnsServer, Encryption, servers};
-use super::name::{Host, HostName};
-use super::{Invalid, NotSupported, Refusal, Unreachable, UntranslatableName, check_timeout, find};
+use super::name::{Host, HostName, Place};
+use super::neighbours::{LinkPlan, ask_llmnr, ask_mdns};
+use super::nis_servers::{NisPlan, ask_nis};
+use super::{
+    Invalid, NotSupported, Refusal, System, Systems, Unreachable, UntranslatableName, check_timeout, find,
+};
 use crate::configuration::{AddressFamily, Configuration, Prefix};
 use crate::event::Ifindex;
 use crate::pvd::{Family, Pvd, Serial};
@@ -21,6 +25,8 @@ pub struct TranslateRequest {
     pub timeout_ms: u32,
     /// The systems to ask and no other; `None` means what suits the name.
     pub systems: Option<Vec<System>>,
+    /// The systems that this service can ask.
+    pub available: Systems,
 }
 
 /// The families that are asked for.
@@ -62,48 +68,6 @@ impl Families {
     }
 }
 
-/// A system that knows names (the draft, 2.2.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum System {
-    /// DNS.
-    Dns,
-    /// The host table.
-    Hosts,
-    /// Multicast DNS (RFC 6762).
-    Mdns,
-    /// Link-local multicast name resolution (RFC 4795).
-    Llmnr,
-    /// NIS.
-    Nis,
-}
-
-impl System {
-    /// All, in the order in which the contract names them.
-    pub const ALL: [Self; 5] = [Self::Dns, Self::Hosts, Self::Mdns, Self::Llmnr, Self::Nis];
-    /// Those that this service can ask.
-    pub const AVAILABLE: [Self; 2] = [Self::Dns, Self::Hosts];
-
-    /// The word of the D-Bus contract.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Hosts => "hosts",
-            Self::Mdns => "mdns",
-            Self::Llmnr => "llmnr",
-            Self::Nis => "nis",
-        }
-    }
-
-    /// The system that `word` names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|system| system.word() == word)
-    }
-
-    pub(super) fn available_words() -> String {
-        Self::AVAILABLE.map(Self::word).join(", ")
-    }
-}
-
 /// Everything that translating needs. All of it is of one provisioning domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranslatePlan {
@@ -119,6 +83,7 @@ pub struct TranslatePlan {
 
 /// What is to be done for a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each request, and nearly all are lookups")]
 pub enum Translation {
     /// Nothing: it is an address.
     Literal(IpAddr),
@@ -126,7 +91,7 @@ pub enum Translation {
     Lookup(Lookup),
 }
 
-/// What is to be asked, in the order of the fields.
+/// What is to be asked, in the order of the fields, until one gives an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// The name as DNS writes it, no final dot.
@@ -135,8 +100,14 @@ pub struct Lookup {
     pub families: Families,
     /// Whether to look into the host table first.
     pub hosts: bool,
-    /// How to ask DNS; or why not, which is then the answer when the host table does not know the name.
+    /// How to ask by mDNS.
+    pub mdns: Option<LinkPlan>,
+    /// How to ask DNS; or why not, which is then the answer when nobody else knows the name.
     pub dns: Result<DnsPlan, Refusal>,
+    /// How to ask by LLMNR.
+    pub llmnr: Option<LinkPlan>,
+    /// How to ask NIS.
+    pub nis: Option<NisPlan>,
 }
 
 /// How to ask DNS.
@@ -173,56 +144,84 @@ pub fn translate(
     let invalid_name = |why| Refusal::InvalidArgs(Invalid::Name(request.name.clone(), why));
     let host = Host::parse(&request.name).map_err(invalid_name)?;
     check_timeout(request.timeout_ms)?;
-    let systems = Systems::of(request.systems.as_deref())?;
+    check_systems(request)?;
     let translation = match host {
         Host::Literal(address) if request.families.includes(AddressFamily::of(address)) => {
             Translation::Literal(address)
         }
         Host::Literal(address) => return Err(Refusal::NoAddress(address)),
         Host::Name(name) => {
-            let lookup = look_up(pvd, name, request.families, systems, encryption)?;
+            let lookup = look_up(pvd, &name, request, encryption)?;
             Translation::Lookup(led(snapshot, pvd, lookup)?)
         }
     };
     Ok(TranslatePlan { pvd: pvd.serial, ifindex: pvd.ifindex, timeout_ms: request.timeout_ms, translation })
 }
 
-/// The systems that may be asked, as far as this service can.
-#[derive(Clone, Copy)]
-struct Systems {
-    hosts: bool,
-    dns: bool,
+/// Systems that the caller names must be there. Those of the default are left out when they are not.
+fn check_systems(request: &TranslateRequest) -> Result<(), Refusal> {
+    let available = request.available;
+    let Some(named) = &request.systems else { return Ok(()) };
+    if named.is_empty() {
+        return Err(Refusal::InvalidArgs(Invalid::NoSystems(available)));
+    }
+    match named.iter().find(|system| !available.contains(**system)) {
+        Some(missing) => Err(Refusal::NotSupported(NotSupported::System(*missing, available))),
+        None => Ok(()),
+    }
 }
 
-impl Systems {
-    fn of(named: Option<&[System]>) -> Result<Self, Refusal> {
-        let Some(named) = named else { return Ok(Self { hosts: true, dns: true }) };
-        if named.is_empty() {
-            return Err(Refusal::InvalidArgs(Invalid::NoSystems));
-        }
-        if let Some(missing) = named.iter().find(|system| !System::AVAILABLE.contains(system)) {
-            return Err(Refusal::NotSupported(NotSupported::System(*missing)));
-        }
-        Ok(Self { hosts: named.contains(&System::Hosts), dns: named.contains(&System::Dns) })
-    }
+/// The systems to ask for `name` when the caller names none: the host table, then whoever the name belongs to.
+fn suiting(pvd: &Pvd, name: &HostName) -> Systems {
+    let systems = match name.place() {
+        Place::Local | Place::LinkLocalReverse(_) => Systems::NONE.with(System::Mdns),
+        Place::Special(_) => Systems::NONE.with(System::Dns),
+        Place::Label => Systems::NONE.with(System::Dns).with(System::Llmnr).with(System::Nis),
+        Place::Global => Systems::NONE.with(System::Dns).with(System::Nis),
+    };
+    let has_nis = pvd.used.nis_domain.is_some() && !pvd.used.nis_servers.is_empty();
+    let systems = if has_nis { systems } else { systems.without(System::Nis) };
+    systems.with(System::Hosts)
 }
 
 fn look_up(
     pvd: &Pvd,
-    name: HostName,
-    families: Families,
-    systems: Systems,
+    name: &HostName,
+    request: &TranslateRequest,
     encryption: Encryption,
 ) -> Result<Lookup, Refusal> {
-    let dns = if systems.dns {
-        ask_dns(pvd, &name, families, encryption)
-    } else {
-        Err(Refusal::NameNotFound(UntranslatableName::NotInHosts(name.ascii.clone())))
+    let wanted = match &request.systems {
+        Some(named) => named.iter().fold(Systems::NONE, |systems, system| systems.with(*system)),
+        None => suiting(pvd, name),
     };
-    match dns {
-        Err(refusal) if !systems.hosts => Err(refusal),
-        dns => Ok(Lookup { name: name.ascii, families, hosts: systems.hosts, dns }),
+    let asked = |system| wanted.contains(system) && request.available.contains(system);
+    let mut told = None;
+    let dns = asked(System::Dns)
+        .then(|| ask_dns(pvd, name, request.families, encryption))
+        .and_then(|plan| plan_or(&mut told, plan));
+    let mdns = asked(System::Mdns).then(|| ask_mdns(pvd, name, request.families));
+    let mdns = mdns.and_then(|plan| plan_or(&mut told, plan));
+    let llmnr = asked(System::Llmnr).then(|| ask_llmnr(pvd, name)).and_then(|plan| plan_or(&mut told, plan));
+    let nis = asked(System::Nis).then(|| ask_nis(pvd, name)).and_then(|plan| plan_or(&mut told, plan));
+    let told =
+        told.unwrap_or_else(|| Refusal::NameNotFound(UntranslatableName::NotInHosts(name.ascii.clone())));
+    let hosts = asked(System::Hosts);
+    if !hosts && mdns.is_none() && dns.is_none() && llmnr.is_none() && nis.is_none() {
+        return Err(told);
     }
+    let (name, families) = (name.ascii.clone(), request.families);
+    Ok(Lookup { name, families, hosts, mdns, dns: dns.ok_or(told), llmnr, nis })
+}
+
+/// The plan, or none and why: a refusal that lies in the provisioning domain tells more than one that lies in the name.
+fn plan_or<Plan>(told: &mut Option<Refusal>, plan: Result<Plan, Refusal>) -> Option<Plan> {
+    let by_name = |refusal: &Refusal| matches!(refusal, Refusal::NameNotFound(_));
+    plan.map_err(|refusal| {
+        if told.as_ref().is_none_or(|known| by_name(known) && !by_name(&refusal)) {
+            *told = Some(refusal);
+        }
+    })
+    .ok()
 }
 
 fn ask_dns(
@@ -245,8 +244,12 @@ fn ask_dns(
 /// The absolute names to ask for. A single label leaves the host only inside a search domain, and search domains
 /// are for single labels only: otherwise a name could mean one host here and another one there.
 fn candidates(pvd: &Pvd, name: &HostName) -> Result<Vec<String>, UntranslatableName> {
-    if let Some(domain) = name.special_use() {
-        return Err(UntranslatableName::SpecialUse { name: name.ascii.clone(), domain });
+    let special = |domain| Err(UntranslatableName::SpecialUse { name: name.ascii.clone(), domain });
+    match name.place() {
+        Place::Local => return special("local"),
+        Place::LinkLocalReverse(_) => return special("arpa for link-local addresses"),
+        Place::Special(domain) => return special(domain),
+        Place::Label | Place::Global => {}
     }
     if !name.is_one_label() {
         return Ok(vec![name.ascii.clone()]);
@@ -276,18 +279,23 @@ fn search_domains(configuration: &Configuration) -> impl Iterator<Item = &str> {
 
 /// Leaves out servers that no route of `pvd` leads to: their questions would be refused, or (IPv4) asked on the link.
 fn led(snapshot: &Snapshot, pvd: &Pvd, mut lookup: Lookup) -> Result<Lookup, Refusal> {
-    if snapshot.routing() == Routing::PerPvd
-        && let Ok(dns) = &mut lookup.dns
-    {
+    if snapshot.routing() == Routing::PerPvd {
         let table = Table::of(pvd);
-        dns.servers.retain(|server| table.route_to(server.address.ip()).is_some());
-        if dns.servers.is_empty() {
-            lookup.dns = Err(Refusal::NoNameServers(pvd.id.clone()));
+        let is_led = |address: std::net::SocketAddr| table.route_to(address.ip()).is_some();
+        if let Ok(dns) = &mut lookup.dns {
+            dns.servers.retain(|server| is_led(server.address));
+            if dns.servers.is_empty() {
+                lookup.dns = Err(Refusal::NoNameServers(pvd.id.clone()));
+            }
         }
+        if let Some(nis) = &mut lookup.nis {
+            nis.servers.retain(|server| is_led(server.address));
+        }
+        lookup.nis = lookup.nis.filter(|nis| !nis.servers.is_empty());
     }
-    match lookup.dns {
-        Err(refusal) if !lookup.hosts => Err(refusal),
-        dns => Ok(Lookup { dns, ..lookup }),
+    match lookup {
+        Lookup { hosts: false, mdns: None, dns: Err(refusal), llmnr: None, nis: None, .. } => Err(refusal),
+        lookup => Ok(lookup),
     }
 }
 

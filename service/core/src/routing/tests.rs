@@ -84,6 +84,7 @@ fn servers_that_no_route_leads_to_are_not_asked() {
             families: Families::Any,
             timeout_ms: plan::TRANSLATE_TIMEOUT_MS,
             systems: None,
+            available: plan::Systems::ALL,
         };
         match plan::translate(&snapshot, Serial(serial), &request, plan::Encryption::Off).unwrap().translation
         {

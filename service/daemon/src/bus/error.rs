@@ -133,7 +133,7 @@ impl From<Refusal> for BusError {
             Refusal::NotSupported(_) => Name::NotSupported,
             Refusal::NameNotFound(_) => Name::NameNotFound,
             Refusal::NoAddress(_) => Name::NoAddress,
-            Refusal::NoNameServers(_) => Name::NoNameServers,
+            Refusal::NoNameServers(_) | Refusal::NoNisServers(_) => Name::NoNameServers,
         };
         Self::new(name, refusal.to_string())
     }
@@ -156,7 +156,7 @@ impl From<TranslationFailure> for BusError {
         let message = failure.to_string();
         let name = match failure {
             TranslationFailure::Refused(refusal) => return refusal.into(),
-            TranslationFailure::NameNotFound(_) => Name::NameNotFound,
+            TranslationFailure::NameNotFound(_) | TranslationFailure::Unknown(..) => Name::NameNotFound,
             TranslationFailure::NoAddress(_) => Name::NoAddress,
             TranslationFailure::ServerFailure(..) | TranslationFailure::NoEncryptedServer(_) => {
                 Name::ServerFailure

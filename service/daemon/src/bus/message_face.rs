@@ -264,7 +264,7 @@ impl Bus {
     fn translate_name(&mut self, key: SubscriberKey, call: &Call) -> Answered {
         let (id, pvd, name, given): (u32, OwnedObjectPath, String, GivenOptions) =
             call.arguments("uosa{sv}")?;
-        let request = requests::translate_request(name, given)?;
+        let request = requests::translate_request(name, given, self.translator.systems())?;
         let serial = self.may_start(key, WorkKind::Translation, Wanted { id, pvd: pvd.as_str() })?;
         let plan = plan::translate(&self.snapshot, serial, &request, self.translator.encryption());
         let plan = at_once(plan)?;

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
 use mif_core::plan::{
-    self, ConnectPlan, ConnectRequest, Families, Protocol, System, TranslatePlan, TranslateRequest,
+    self, ConnectPlan, ConnectRequest, Families, Protocol, System, Systems, TranslatePlan, TranslateRequest,
     TranslationEnd,
 };
 use mif_core::pvd::Serial;
@@ -41,7 +41,11 @@ pub(super) struct Origin {
 }
 
 /// TranslateName's arguments as a request.
-pub(super) fn translate_request(name: String, given: GivenOptions) -> Result<TranslateRequest, BusError> {
+pub(super) fn translate_request(
+    name: String,
+    given: GivenOptions,
+    available: Systems,
+) -> Result<TranslateRequest, BusError> {
     let mut options = options(given, &["family", "timeout", "systems"])?;
     let families = match options.text("family")? {
         None => Families::Any,
@@ -54,7 +58,7 @@ pub(super) fn translate_request(name: String, given: GivenOptions) -> Result<Tra
     let systems = options.texts("systems")?;
     let systems = systems.map(|words| words.iter().map(system).collect::<Result<Vec<_>, _>>()).transpose()?;
     let timeout_ms = options.number("timeout")?.unwrap_or(plan::TRANSLATE_TIMEOUT_MS);
-    Ok(TranslateRequest { name, families, timeout_ms, systems })
+    Ok(TranslateRequest { name, families, timeout_ms, systems, available })
 }
 
 /// ConnectToAddress' arguments as a request.

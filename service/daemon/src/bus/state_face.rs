@@ -55,7 +55,7 @@ impl Bus {
         let answered = match member {
             "TranslateName" => {
                 let request = call.arguments("sa{sv}").and_then(|(name, options): (String, GivenOptions)| {
-                    requests::translate_request(name, options)
+                    requests::translate_request(name, options, self.translator.systems())
                 });
                 match request {
                     Ok(request) => return self.translate_for_call(call, serial, &request),

@@ -38,8 +38,9 @@ impl<Sink: FnMut(Answer)> Delivery<Sink> {
         self.given.is_empty()
     }
 
-    pub(super) const fn truncated(&self) -> bool {
-        self.truncated
+    /// The end of a translation to which another system than DNS gave addresses.
+    pub(super) fn end_without_dns(&self) -> TranslationEnd {
+        TranslationEnd { rcode: None, ..self.end() }
     }
 
     /// The end of a translation to which DNS gave addresses.
@@ -70,9 +71,9 @@ mod tests {
         for n in 2..=64 {
             delivery.give(Answer::local(address(n), AnswerSource::Dns));
         }
-        assert!(!delivery.truncated(), "64 fit");
+        assert!(!delivery.end().truncated, "64 fit");
         delivery.give(Answer::local(address(65), AnswerSource::Dns));
-        assert!(delivery.truncated());
+        assert!(delivery.end().truncated);
         assert_eq!(seen, (1..=64).map(address).collect::<Vec<_>>());
     }
 }

@@ -4,9 +4,14 @@ mod conversation;
 mod conversations;
 mod delivery;
 mod dns;
+mod exchange;
 mod hosts;
+mod llmnr;
+mod mdns;
+mod nis;
 mod plain;
 mod provenance;
+mod question;
 mod resolvers;
 mod runtime;
 mod servers;
@@ -19,23 +24,28 @@ use crate::socket::{self, Scope};
 use delivery::Delivery;
 use hosts::Hosts;
 use mif_core::plan::{
-    Answer, AnswerSource, DnsPlan, Encryption, Lookup, TranslatePlan, Translation, TranslationEnd,
-    TranslationFailure,
+    Answer, AnswerSource, DnsPlan, Encryption, LinkPlan, Lookup, NisPlan, Systems, TranslatePlan,
+    Translation, TranslationEnd, TranslationFailure,
 };
 use mif_core::pvd::Serial;
+use nis::{Inquiry, NisServers};
 use resolvers::Resolvers;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 use trust::Trust;
 
 /// Translates names inside provisioning domains, and keeps what is worth keeping between translations: one cache of
-/// DNS a provisioning domain, and the host table.
+/// DNS a provisioning domain, where its NIS servers are, and the host table.
 #[derive(Debug)]
 pub struct Translator {
     hosts: Hosts,
     resolvers: Resolvers,
+    nis: NisServers,
     encryption: Encryption,
     router: Router,
+    systems: Systems,
 }
 
 /// What an administrator decides about translations.
@@ -47,11 +57,18 @@ pub struct Settings {
     pub certificates: Option<PathBuf>,
     /// How much encryption of DNS is asked for.
     pub encryption: Encryption,
+    /// The systems that may be asked.
+    pub systems: Systems,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hosts: PathBuf::from("/etc/hosts"), certificates: None, encryption: Encryption::default() }
+        Self {
+            hosts: PathBuf::from("/etc/hosts"),
+            certificates: None,
+            encryption: Encryption::default(),
+            systems: Systems::ALL,
+        }
     }
 }
 
@@ -70,9 +87,20 @@ impl Translator {
 
     /// A translator for a machine with these settings.
     pub fn new(settings: Settings) -> Self {
-        let Settings { hosts, certificates, encryption } = settings;
-        let resolvers = Resolvers::new(Trust::new(certificates));
-        Self { hosts: Hosts::new(hosts), resolvers, encryption, router: Router::off() }
+        let Settings { hosts, certificates, encryption, systems } = settings;
+        Self {
+            hosts: Hosts::new(hosts),
+            resolvers: Resolvers::new(Trust::new(certificates)),
+            nis: NisServers::default(),
+            encryption,
+            systems,
+            router: Router::off(),
+        }
+    }
+
+    /// The systems that plans may ask.
+    pub const fn systems(&self) -> Systems {
+        self.systems
     }
 
     /// How much encryption of DNS plans are to ask for.
@@ -100,17 +128,10 @@ impl Translator {
             }
             Translation::Lookup(lookup) => {
                 if lookup.hosts && self.look_into_hosts(lookup, &mut delivery).await {
-                    let canonical_name = Some(lookup.name.clone());
-                    return Ok(TranslationEnd {
-                        canonical_name,
-                        truncated: delivery.truncated(),
-                        rcode: None,
-                    });
+                    delivery.name(lookup.name.clone());
+                    return Ok(delivery.end_without_dns());
                 }
-                match &lookup.dns {
-                    Ok(dns) => self.ask_dns(plan, lookup, dns, delivery).await,
-                    Err(refusal) => Err(TranslationFailure::Refused(refusal.clone())),
-                }
+                self.ask_each(plan, lookup, delivery).await
             }
         }
     }
@@ -118,6 +139,7 @@ impl Translator {
     /// Drops the cache of `pvd`, which is gone. To be called when none of its translations runs any more.
     pub fn forget(&self, pvd: Serial) {
         self.resolvers.forget(pvd);
+        self.nis.forget(pvd);
     }
 
     async fn look_into_hosts<S: FnMut(Answer) + Send>(
@@ -143,38 +165,80 @@ impl Translator {
         }
     }
 
-    async fn ask_dns<S: FnMut(Answer) + Send>(
+    /// Asks one system after the other until one gives an address. One that has others behind it gets half of the time
+    /// that is left, so that a dead one does not hold them up.
+    async fn ask_each<S: FnMut(Answer) + Send>(
         &self,
         plan: &TranslatePlan,
         lookup: &Lookup,
-        dns: &DnsPlan,
         mut delivery: Delivery<S>,
     ) -> Result<TranslationEnd, TranslationFailure> {
-        let unavailable = |error| {
-            tracing::error!(pvd = %plan.pvd, %error, "no resolver could be made");
-            TranslationFailure::ServerFailure(lookup.name.clone(), None)
-        };
+        let mut told = lookup.dns.as_ref().err().map(|refusal| TranslationFailure::Refused(refusal.clone()));
+        let mut steps = Step::all(lookup).into_iter().peekable();
+        if steps.peek().is_none() {
+            return Err(
+                told.unwrap_or_else(|| TranslationFailure::Unknown(lookup.name.clone(), Systems::NONE))
+            );
+        }
         let scope = self.scope(plan, lookup).await?;
-        let resolver = self.resolvers.of(plan, scope, dns).map_err(unavailable)?;
-        let timeout = Duration::from_millis(u64::from(plan.timeout_ms));
-        let names = dns::Names {
-            asked: &lookup.name,
-            candidates: &dns.names,
-            families: lookup.families,
-            nat64: dns.nat64.as_ref(),
-        };
-        match tokio::time::timeout(timeout, dns::ask(&resolver, &names, &mut delivery)).await {
-            Ok(Err(failure @ TranslationFailure::ServerFailure(_, None))) if is_cut_off(scope, dns) => {
+        let end = Instant::now() + Duration::from_millis(u64::from(plan.timeout_ms));
+        while let Some(step) = steps.next() {
+            let left = end.saturating_duration_since(Instant::now());
+            let limit = if steps.peek().is_some() { left / 2 } else { left };
+            let failure = match timeout(limit, self.ask((plan, scope), lookup, step, &mut delivery)).await {
+                Ok(Ok(end)) => return Ok(end),
+                Ok(Err(failure)) => failure,
+                Err(_) if delivery.is_empty() => TranslationFailure::TimedOut(lookup.name.clone()),
+                // One family came in time, and the other did not.
+                Err(_) => return Ok(step.end(&delivery)),
+            };
+            told = Some(match told {
+                Some(known) => known.or(failure),
+                None => failure,
+            });
+        }
+        let told = told.unwrap_or_else(|| TranslationFailure::Unknown(lookup.name.clone(), Systems::NONE));
+        match told {
+            TranslationFailure::ServerFailure(name, None) | TranslationFailure::NoEncryptedServer(name)
+                if is_cut_off(scope, lookup) =>
+            {
                 tokio::time::sleep(UNTIL_LINK_GONE).await;
-                Err(failure)
+                Err(TranslationFailure::ServerFailure(name, None))
             }
-            Ok(Err(TranslationFailure::ServerFailure(name, None))) if is_encrypted_only(dns) => {
-                Err(TranslationFailure::NoEncryptedServer(name))
+            told => Err(told),
+        }
+    }
+
+    async fn ask<S: FnMut(Answer) + Send>(
+        &self,
+        (plan, scope): (&TranslatePlan, Scope),
+        lookup: &Lookup,
+        step: Step<'_>,
+        delivery: &mut Delivery<S>,
+    ) -> Result<TranslationEnd, TranslationFailure> {
+        let families = lookup.families;
+        match step {
+            Step::Mdns(link) => mdns::ask(scope, link, families, delivery).await,
+            Step::Dns(dns) => {
+                let unavailable = |error| {
+                    tracing::error!(pvd = %plan.pvd, %error, "no resolver could be made");
+                    TranslationFailure::ServerFailure(lookup.name.clone(), None)
+                };
+                let resolver = self.resolvers.of(plan, scope, dns).map_err(unavailable)?;
+                let (asked, candidates, nat64) = (&lookup.name, &dns.names, dns.nat64.as_ref());
+                let names = dns::Names { asked, candidates, families, nat64 };
+                match dns::ask(&resolver, &names, delivery).await {
+                    Err(TranslationFailure::ServerFailure(name, None)) if is_encrypted_only(dns) => {
+                        Err(TranslationFailure::NoEncryptedServer(name))
+                    }
+                    end => end,
+                }
             }
-            Ok(end) => end,
-            Err(_) if delivery.is_empty() => Err(TranslationFailure::TimedOut(lookup.name.clone())),
-            // One family came in time, and the other did not.
-            Err(_) => Ok(delivery.end()),
+            Step::Llmnr(link) => llmnr::ask(scope, link, families, delivery).await,
+            Step::Nis(nis) => {
+                let inquiry = Inquiry { scope, pvd: plan.pvd, plan: nis, families };
+                self.nis.ask(&inquiry, delivery).await
+            }
         }
     }
 }
@@ -184,7 +248,44 @@ fn is_encrypted_only(dns: &DnsPlan) -> bool {
     dns.servers.iter().all(|server| server.protocol.is_verified())
 }
 
-/// Whether no packet can leave for any server now: the interface, or what it needs to send, is going.
-fn is_cut_off(scope: Scope, dns: &DnsPlan) -> bool {
-    dns.servers.iter().all(|server| socket::datagram_to(scope, server.address, server.source).is_err())
+/// One system to ask.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Mdns(&'a LinkPlan),
+    Dns(&'a DnsPlan),
+    Llmnr(&'a LinkPlan),
+    Nis(&'a NisPlan),
+}
+
+impl<'a> Step<'a> {
+    fn all(lookup: &'a Lookup) -> Vec<Self> {
+        let steps = [
+            lookup.mdns.as_ref().map(Self::Mdns),
+            lookup.dns.as_ref().ok().map(Self::Dns),
+            lookup.llmnr.as_ref().map(Self::Llmnr),
+            lookup.nis.as_ref().map(Self::Nis),
+        ];
+        steps.into_iter().flatten().collect()
+    }
+
+    fn end<S: FnMut(Answer)>(self, delivery: &Delivery<S>) -> TranslationEnd {
+        match self {
+            Self::Dns(_) => delivery.end(),
+            Self::Mdns(_) | Self::Llmnr(_) | Self::Nis(_) => delivery.end_without_dns(),
+        }
+    }
+}
+
+/// Whether no packet can leave now: the interface, or what it needs to send, is going.
+fn is_cut_off(scope: Scope, lookup: &Lookup) -> bool {
+    let dns = lookup.dns.iter().flat_map(|dns| &dns.servers).map(|server| (server.address, server.source));
+    let nis = lookup.nis.iter().flat_map(|nis| &nis.servers).map(|server| (server.address, server.source));
+    // A link whose group cannot be asked is cut off by that alone.
+    dns.chain(nis).all(|(address, source)| socket::datagram_to(scope, address, source).is_err())
+}
+
+/// The neighbours of the link could not be asked.
+fn link_failure(plan: &LinkPlan, error: &io::Error) -> TranslationFailure {
+    tracing::debug!(%error, "a link could not be asked");
+    TranslationFailure::ServerFailure(plan.name().to_owned(), None)
 }

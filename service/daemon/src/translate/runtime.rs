@@ -80,7 +80,7 @@ impl RuntimeProvider for ScopedRuntime {
         let scope = self.scope;
         Box::pin(async move {
             let socket = socket::datagram_to(scope, server, source(local))?;
-            UdpSocket::from_std(socket).map(ConnectedUdp)
+            ConnectedUdp::new(socket)
         })
     }
 }
@@ -90,7 +90,16 @@ impl RuntimeProvider for ScopedRuntime {
 pub(super) struct ConnectedUdp(UdpSocket);
 
 impl ConnectedUdp {
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    /// A socket of [`crate::socket::datagram_to`].
+    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        UdpSocket::from_std(socket).map(Self)
+    }
+
+    pub(super) async fn send(&self, packet: &[u8]) -> io::Result<()> {
+        self.0.send(packet).await.map(drop)
+    }
+
+    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         loop {
             let ready = self.0.ready(Interest::READABLE | Interest::ERROR).await?;
             if ready.is_error() {

@@ -9,8 +9,10 @@ use mif_core::event::{
     Address, AddressKey, Event, Ifindex, Lease, LeaseClient, Link, LinkKind, LinkState, Route,
 };
 use mif_core::fetch::FetchPolicy;
+use mif_core::plan::{System, Systems};
 use mifd::bus::{Bus, Constants, LeftBus, Peers};
 use mifd::clock;
+use mifd::translate::Settings as Translation;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -88,7 +90,10 @@ impl Rig {
         let constants = Constants {
             features: vec!["connect"],
             namespace: 4_026_531_840,
-            translation: Default::default(),
+            translation: Translation {
+                systems: Systems::NONE.with(System::Dns).with(System::Hosts),
+                ..Translation::default()
+            },
         };
         let (mut bus, inputs) = Bus::new(service, Peers::Ourselves, constants, batches_out).unwrap();
         bus.publish_inventory(engine.commit(clock::now()));

@@ -6,6 +6,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod dns;
+pub mod nis;
+pub mod responder;
 
 use std::process::Command;
 use std::sync::mpsc;
