@@ -169,12 +169,13 @@ With --json, one object on each line:
 const TRANSLATE_HELP: &str = "\
 Translate a name in every provisioning domain, or in some, at the same time.
 
-Each PvD is asked through its own DNS servers only, so that the answers may differ. Exits with 0 when at \
+Each PvD is asked through its own servers, or its own link, only, so that the answers may differ. TIME is how \
+long the whole answer of a PvD took, SERVER who gave it and BY how it was asked. Exits with 0 when at \
 least one PvD has answered.
 
 With --json, one object:
   name
-  results       list of: pvd (path), id, interface (name), and either
+  results       list of: pvd (path), id, interface (name), took_ms, and either
                 addresses: list of address, source, ttl_seconds, server, transport, encrypted,
                 synthesized (null: not told); canonical_name; truncated
                 or error: name (of the D-Bus error), message";
@@ -321,9 +322,30 @@ pub struct TranslateArguments {
     #[arg(long, value_enum, default_value_t = FamilyChoice::Any)]
     pub family: FamilyChoice,
 
+    /// Ask this system and no other: dns, hosts, mdns, llmnr or nis
+    ///
+    /// May be given several times. Without it the name decides: .local is for mdns, a single label for the search
+    /// domains over dns, then llmnr, then nis, and everything else for dns, then nis; the host table always first.
+    #[arg(long = "system", value_name = "SYSTEM", value_enum)]
+    pub systems: Vec<SystemChoice>,
+
     /// Give up after so many milliseconds [default: 10000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SystemChoice {
+    /// DNS
+    Dns,
+    /// The host table
+    Hosts,
+    /// Multicast DNS
+    Mdns,
+    /// Link-local multicast name resolution
+    Llmnr,
+    /// NIS
+    Nis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

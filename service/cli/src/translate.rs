@@ -1,16 +1,16 @@
 //! `mifctl translate`: a name in every provisioning domain, at the same time.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use mif::wire::Family;
+use mif::wire::{Family, TranslationSystem};
 use mif::{Answer, ProvisioningDomain, State, TranslateOptions, Translation};
 use serde::Serialize;
 use zbus::Connection;
 
-use crate::args::{FamilyChoice, TranslateArguments};
+use crate::args::{FamilyChoice, SystemChoice, TranslateArguments};
 use crate::failure::Failure;
 use crate::format::{self, line};
 use crate::output::{Output, Paint, Style};
@@ -29,6 +29,8 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
 struct Answered<'a> {
     pvd: &'a ProvisioningDomain,
     interface: &'a str,
+    /// How long it took to say so.
+    took: Duration,
     result: Result<Translation, mif::Error>,
 }
 
@@ -70,12 +72,13 @@ async fn ask<'a>(
 ) -> Answered<'a> {
     let limit = options.timeout.unwrap_or(SERVICE_TIMEOUT) + ALLOWANCE;
     let call = mif::translate_name(connection, &pvd.path, name, options);
+    let since = Instant::now();
     let result = match tokio::time::timeout(limit, call).await {
         Ok(result) => result,
         Err(_) => Err(mif::Error::from_name("org.freedesktop.DBus.Error.NoReply", "")),
     };
     let interface = state.interface_of(pvd).map_or("", |interface| interface.name.as_str());
-    Answered { pvd, interface, result }
+    Answered { pvd, interface, took: since.elapsed(), result }
 }
 
 /// The PvDs to be asked, in the order of the interfaces, each once.
@@ -97,7 +100,14 @@ fn options(request: &TranslateArguments) -> TranslateOptions {
         FamilyChoice::Ipv4 => Some(Family::Ipv4),
         FamilyChoice::Ipv6 => Some(Family::Ipv6),
     };
-    TranslateOptions { family, timeout: request.timeout, systems: Vec::new() }
+    let systems = request.systems.iter().map(|system| match system {
+        SystemChoice::Dns => TranslationSystem::Dns,
+        SystemChoice::Hosts => TranslationSystem::Hosts,
+        SystemChoice::Mdns => TranslationSystem::Mdns,
+        SystemChoice::Llmnr => TranslationSystem::Llmnr,
+        SystemChoice::Nis => TranslationSystem::Nis,
+    });
+    TranslateOptions { family, timeout: request.timeout, systems: systems.collect() }
 }
 
 /// What is wrong with the question itself: every PvD says the same, which is said once.
@@ -109,52 +119,90 @@ fn wrong_everywhere<'a>(answered: &'a [Answered<'_>]) -> Option<&'a mif::Error> 
     errors.all(|error| error.is_some_and(|error| error.to_string() == first.to_string())).then_some(first)
 }
 
-/// The answers as text: a paragraph for each PvD.
+/// The answers as text, side by side: a line for each address, under the name of its PvD.
 fn render(name: &str, answered: &[Answered<'_>], paint: Paint) -> String {
+    let rows: Vec<Row> = answered.iter().flat_map(|one| rows(name, one)).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &rows {
+        if let Row::Answer(cells) = row {
+            let longer = |(width, cell): (&mut usize, &String)| *width = (*width).max(cell.chars().count());
+            widths.iter_mut().zip(cells).for_each(longer);
+        }
+        if let Row::Note(pvd, ..) = row {
+            widths[0] = widths[0].max(pvd.chars().count());
+        }
+    }
     let mut text = String::new();
-    for one in answered {
-        let on = if one.pvd.id.starts_with("implicit:") {
-            String::new()
-        } else {
-            format!(" on {}", one.interface)
-        };
-        line(&mut text, &format!("{}{on}", paint.paint(Style::Name, &one.pvd.id)));
-        match &one.result {
-            Ok(translation) => translated(&mut text, name, translation, paint),
-            Err(error) => line(&mut text, &format!("  {}", paint.paint(Style::Bad, &error.to_string()))),
+    let headings = padded(&HEADINGS.map(str::to_owned), widths);
+    line(&mut text, &paint.paint(Style::Faint, headings.join("  ").trim_end()));
+    for row in &rows {
+        match row {
+            Row::Answer(cells) => {
+                let mut cells = padded(cells, widths);
+                cells[0] = paint.paint(Style::Name, &cells[0]);
+                line(&mut text, &cells.join("  "));
+            }
+            Row::Note(pvd, style, note) => {
+                let pvd = format!("{pvd:width$}", width = widths[0]);
+                let note = format!("{}  {}", paint.paint(Style::Name, &pvd), paint.paint(*style, note));
+                line(&mut text, &note);
+            }
         }
     }
     text
 }
 
-fn translated(text: &mut String, asked: &str, translation: &Translation, paint: Paint) {
-    let shown: Vec<String> = translation.answers.iter().map(|it| it.address.to_string()).collect();
-    let width = shown.iter().map(String::len).max().unwrap_or_default();
-    for (answer, address) in translation.answers.iter().zip(&shown) {
-        line(text, &format!("  {address:width$}  {}", paint.paint(Style::Faint, &notes(answer))));
+const HEADINGS: [&str; 7] = ["PVD", "ADDRESS", "FROM", "SERVER", "BY", "TTL", "TIME"];
+
+/// A line of the table.
+enum Row {
+    /// One cell for each of [`HEADINGS`].
+    Answer([String; HEADINGS.len()]),
+    /// The PvD, unless a line before has it, and what there is to say of its answer.
+    Note(String, Style, String),
+}
+
+/// The lines of one PvD.
+fn rows(asked: &str, one: &Answered<'_>) -> Vec<Row> {
+    let named = one.pvd.id.starts_with("implicit:");
+    let pvd = if named { one.pvd.id.clone() } else { format!("{} on {}", one.pvd.id, one.interface) };
+    let took = format::elapsed(one.took);
+    let translation = match &one.result {
+        Ok(translation) => translation,
+        Err(error) => return vec![Row::Note(pvd, Style::Bad, format!("{error} (after {took})"))],
+    };
+    let mut first = Some((pvd, took));
+    let mut rows: Vec<Row> = Vec::new();
+    for answer in &translation.answers {
+        let (pvd, took) = first.take().unwrap_or_default();
+        rows.push(Row::Answer(cells(answer, pvd, took)));
     }
     let asked = asked.strip_suffix('.').unwrap_or(asked);
     if let Some(name) = translation.canonical_name.as_ref().filter(|name| !name.eq_ignore_ascii_case(asked)) {
-        line(text, &format!("  {}", paint.paint(Style::Faint, &format!("(canonical name {name})"))));
+        rows.push(Row::Note(String::new(), Style::Faint, format!("(canonical name {name})")));
     }
     if translation.truncated {
-        line(text, &format!("  {}", paint.paint(Style::Notice, "(there are more addresses)")));
+        rows.push(Row::Note(String::new(), Style::Notice, "(there are more addresses)".to_owned()));
     }
+    rows
 }
 
-/// Where an answer is from: `dns, from 192.0.2.53 by udp, for 5 min`.
-fn notes(answer: &Answer) -> String {
-    let mut notes: Vec<String> = Vec::new();
-    notes.extend(answer.source.as_ref().map(ToString::to_string));
-    if let Some(server) = &answer.server {
-        let transport = answer.transport.as_ref().map_or(String::new(), |word| format!(" by {word}"));
-        notes.push(format!("from {server}{transport}"));
-    }
+fn cells(answer: &Answer, pvd: String, took: String) -> [String; HEADINGS.len()] {
+    let mut from = answer.source.as_ref().map(ToString::to_string).unwrap_or_default();
     if answer.synthesized {
-        notes.push("made for NAT64".to_owned());
+        from.push_str(" (made for NAT64)");
     }
-    notes.extend(answer.ttl.map(|ttl| format!("for {}", format::duration(ttl))));
-    notes.join(", ")
+    let mut by = answer.transport.clone().unwrap_or_default();
+    if answer.encrypted {
+        by.push_str(", encrypted");
+    }
+    let server = answer.server.clone().unwrap_or_default();
+    let ttl = answer.ttl.map(format::duration).unwrap_or_default();
+    [pvd, answer.address.to_string(), from, server, by, ttl, took]
+}
+
+fn padded(cells: &[String; HEADINGS.len()], widths: [usize; HEADINGS.len()]) -> Vec<String> {
+    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect()
 }
 
 /// The answers as JSON; the schema is in `mifctl translate --help`.
@@ -169,6 +217,7 @@ struct ResultView<'a> {
     pvd: &'a str,
     id: &'a str,
     interface: &'a str,
+    took_ms: f64,
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
@@ -215,7 +264,8 @@ impl<'a> ResultView<'a> {
                 Outcome::Failed { error: ErrorView { name: error.name(), message: error.to_string() } }
             }
         };
-        Self { pvd: one.pvd.path.as_str(), id: &one.pvd.id, interface: one.interface, outcome }
+        let took_ms = one.took.as_secs_f64() * 1e3;
+        Self { pvd: one.pvd.path.as_str(), id: &one.pvd.id, interface: one.interface, took_ms, outcome }
     }
 }
 
@@ -238,7 +288,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::status::samples;
-    use mif::wire::TranslationSystem;
 
     fn answered(state: &State) -> Vec<Answered<'_>> {
         let answer = Answer {
@@ -260,24 +309,49 @@ mod tests {
         let error = mif::Error::from_name("org.ietf.Mif1.Error.NoNameServers", "");
         let mut pvds = state.pvds();
         vec![
-            Answered { pvd: pvds.next().unwrap(), interface: "eth0", result: Ok(translation) },
-            Answered { pvd: pvds.last().unwrap(), interface: "wlan0", result: Err(error) },
+            Answered {
+                pvd: pvds.next().unwrap(),
+                interface: "eth0",
+                took: Duration::from_micros(1_240),
+                result: Ok(translation),
+            },
+            Answered {
+                pvd: pvds.last().unwrap(),
+                interface: "wlan0",
+                took: Duration::from_micros(300),
+                result: Err(error),
+            },
         ]
     }
 
     #[test]
-    fn each_pvd_has_its_paragraph() {
+    fn answers_stand_side_by_side() {
         let state = samples::two_isps();
         let text = render("www", &answered(&state), Paint::PLAIN);
         let expected = "\
-implicit:eth0:ipv4
-  198.51.100.7  dns, from 192.0.2.53 by udp, for 5 min
-  2001:db8::7   dns
-  (canonical name web.example)
-isp.example on wlan0
-  the provisioning domain has no DNS server
+PVD                   ADDRESS       FROM  SERVER      BY   TTL    TIME
+implicit:eth0:ipv4    198.51.100.7  dns   192.0.2.53  udp  5 min  1.2 ms
+                      2001:db8::7   dns               udp
+                      (canonical name web.example)
+isp.example on wlan0  the provisioning domain has no DNS server (after 300 us)
 ";
         assert_eq!(text, expected, "\n{text}");
+    }
+
+    #[test]
+    fn what_is_special_of_an_answer_is_told() {
+        let state = samples::two_isps();
+        let mut answered = answered(&state);
+        if let Ok(translation) = &mut answered[0].result {
+            translation.answers[0].encrypted = true;
+            translation.answers[0].transport = Some("dot".to_owned());
+            translation.answers[1].synthesized = true;
+            translation.truncated = true;
+        }
+        let text = render("www", &answered, Paint::PLAIN);
+        for word in ["  dot, encrypted  ", "  dns (made for NAT64)  ", "  (there are more addresses)\n"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
     }
 
     #[test]
@@ -308,6 +382,7 @@ isp.example on wlan0
         let answered = answered(&state);
         let value = serde_json::to_value(Report::new("www", &answered)).unwrap();
         assert_eq!(value["results"][0]["addresses"][0]["ttl_seconds"], 300);
+        assert_eq!(value["results"][0]["took_ms"], 1.24);
         assert!(value["results"][0]["error"].is_null());
         assert_eq!(value["results"][1]["error"]["name"], "org.ietf.Mif1.Error.NoNameServers");
         assert!(value["results"][1]["addresses"].is_null());
