@@ -194,7 +194,8 @@ fn the_state_face_replies_with_the_socket() {
             let body = reply.body();
             let (socket, details): (zbus::OwnedFd, BTreeMap<String, OwnedVariant>) =
                 body.deserialize().unwrap();
-            assert_eq!(details.keys().collect::<Vec<_>>(), ["handshake-us", "local-address", "local-port"]);
+            let keys = ["handshake-us", "local-address", "local-port", "remote-address"];
+            assert_eq!(details.keys().collect::<Vec<_>>(), keys);
             let mut socket = TcpStream::from(OwnedFd::from(socket));
             assert_eq!(talk(&mut socket, "echo"), ("hello 192.0.2.1".to_owned(), "echo".to_owned()));
             let refused = ("192.0.2.2", PORT + 1, options::<u32>(&[]));
