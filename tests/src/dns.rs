@@ -8,9 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::node::Node;
 
 const PORT: u16 = 53;
-const A: u16 = 1;
+pub(crate) const A: u16 = 1;
 const CNAME: u16 = 5;
-const AAAA: u16 = 28;
+pub(crate) const AAAA: u16 = 28;
 const TTL: u32 = 60;
 /// QR and RA (RFC 1035 4.1.1); RD is sent back as it came.
 const RESPONSE: u16 = 0x8080;
@@ -237,7 +237,7 @@ impl Reply {
     }
 }
 
-fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
+pub(crate) fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
     let mut record = owner.to_vec();
     record.extend(kind.to_be_bytes());
     record.extend(1_u16.to_be_bytes());
@@ -248,7 +248,7 @@ fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
 }
 
 /// The name of the question, and where it ends.
-fn read_name(packet: &[u8]) -> Option<(String, usize)> {
+pub(crate) fn read_name(packet: &[u8]) -> Option<(String, usize)> {
     let (mut labels, mut at) = (Vec::new(), 12);
     loop {
         let length = usize::from(*packet.get(at)?);
@@ -261,7 +261,7 @@ fn read_name(packet: &[u8]) -> Option<(String, usize)> {
     }
 }
 
-fn write_name(name: &str) -> Vec<u8> {
+pub(crate) fn write_name(name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for label in name.split('.') {
         bytes.push(u8::try_from(label.len()).expect("a label"));

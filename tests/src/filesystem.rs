@@ -25,8 +25,17 @@ const KEPT_OF_ETC: &[&str] =
     &["alternatives", "iproute2", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "protocols", "services"];
 
 /// Users that daemons want to become. In a user namespace only uid 0 exists, so they all are it.
-const ALIASES_OF_ROOT: &[&str] =
-    &["dhcpcd", "dnsmasq", "messagebus", "mifd", "nobody", "radvd", "systemd-network", "systemd-resolve"];
+const ALIASES_OF_ROOT: &[&str] = &[
+    "avahi",
+    "dhcpcd",
+    "dnsmasq",
+    "messagebus",
+    "mifd",
+    "nobody",
+    "radvd",
+    "systemd-network",
+    "systemd-resolve",
+];
 
 /// Gives this process's mount namespace fresh `/etc`, `/run`, `/tmp`, `/var`, `/proc` and a
 /// read-only `/sys`. The namespace must be our own already.

@@ -33,6 +33,7 @@ pub mod echo;
 pub mod encrypted_dns;
 mod filesystem;
 pub mod https;
+pub mod neighbour;
 pub mod node;
 pub mod peers;
 pub mod process;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use mif::proxy::ManagerProxy;
 use mif::wire::Family;
 use mif::{Error, ErrorKind, Message, Messages, State, Subscriber};
 use zbus::{Connection, OwnedObjectPath};
@@ -56,6 +57,15 @@ impl ServedHost {
     /// When the service does not tell.
     pub async fn state(&self) -> State {
         completes("the state", State::read(&self.connection)).await.expect("the service tells its state")
+    }
+
+    /// What it says that it can do (`Manager.Features`).
+    ///
+    /// # Panics
+    /// When the service does not tell.
+    pub async fn features(&self) -> Vec<String> {
+        let manager = ManagerProxy::new(&self.connection).await.expect("a proxy");
+        completes("the features", manager.features()).await.expect("the service tells its features")
     }
 
     /// Waits until each link of `links` has a PvD for `family` with addresses and, if so wished, DNS

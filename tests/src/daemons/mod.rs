@@ -1,5 +1,6 @@
 //! The daemons of a universe: the real ones that machines and routers run, and ours.
 
+mod avahi;
 mod bus;
 mod dhclient;
 mod dhcpcd;
@@ -11,6 +12,7 @@ mod polkitd;
 mod radvd;
 mod resolved;
 
+pub use avahi::Avahi;
 pub use bus::{Bus, REFERENCE_NAME};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
