@@ -177,7 +177,7 @@ fn what_others_remove_is_put_back() {
         host.ip(&format!("-6 route flush table {table}"));
         restored().await;
         // All rules at once, as systemd-networkd does it.
-        for priority in 700..704 {
+        for priority in 700..706 {
             for _ in rules.iter().filter(|rule| rule.starts_with(&format!("-6 {priority}:"))) {
                 host.ip(&format!("-6 rule delete priority {priority}"));
             }
@@ -213,7 +213,7 @@ fn a_killed_service_leaves_connections_alone_and_finds_its_tables_again() {
         assert_eq!((routing::rules(host), routing::routes(host)), (rules.clone(), routes.clone()));
         // Left by a run that was configured otherwise, and by one whose list of marks is lost.
         host.ip("-6 rule add fwmark 0x77000001/0xff00ffff lookup 1996488705 priority 900 protocol 77");
-        host.ip("-6 rule add fwmark 0x4d000777/0xff00ffff lookup 1291847543 priority 701 protocol 77");
+        host.ip("-6 rule add fwmark 0x4d000777/0xff00ffff lookup 1291847543 priority 703 protocol 77");
         host.ip("-6 route add 2001:db8:77::/48 dev eth1 table 1291847543 protocol 77");
         shared.host.mifd.restart().await;
         echoes();

@@ -113,6 +113,56 @@ fn two_links_with_one_subnet_and_one_peer_are_two() {
     });
 }
 
+/// VXLAN stands for all tunnels of the kernel whose carrying packets have the mark of what they carry.
+#[test]
+fn a_vpn_that_takes_the_default_route_takes_nothing_from_others() {
+    universe::run(async |universe| {
+        let (isp, cable) = provider(&universe, "isp", "eth1", "192.0.2.1/24").await;
+        cable.near().add_address("192.0.2.2/24");
+        let node = universe.host();
+        node.ip("route add default via 192.0.2.1 dev eth1 metric 100");
+        // The VPN's gateway is behind the provider; what is inside the tunnel is not.
+        let gateway = universe.node("vpn");
+        let _behind = Cable::between(isp.end("vpn"), gateway.end("wan")).await;
+        isp.forward();
+        isp.ip("address add 198.51.100.1/24 dev vpn");
+        gateway.ip("address add 198.51.100.9/24 dev wan");
+        gateway.ip("route add default via 198.51.100.1");
+        gateway.ip(&format!("address add {EVERYWHERE} dev lo"));
+        let _echo = EchoServer::on(&gateway);
+        let tunnel = |node: &Node, local: &str, remote: &str, inside: &str| {
+            node.ip(&format!("link add tunnel type vxlan id 7 local {local} remote {remote} dstport 4789"));
+            node.ip(&format!("address add {inside}/24 dev tunnel"));
+            node.ip("link set tunnel up");
+        };
+        tunnel(node, "192.0.2.2", "198.51.100.9", "10.8.0.2");
+        tunnel(&gateway, "198.51.100.9", "192.0.2.2", "10.8.0.1");
+        node.ip("route add 198.51.100.9 via 192.0.2.1 dev eth1");
+        node.ip("route add default via 10.8.0.1 dev tunnel metric 50");
+        let host = ServedHost::start(&universe).await;
+        let [provider, vpn] = host.pvds(["eth1", "tunnel"], Family::Ipv4, false).await;
+        for _ in 0..10 {
+            assert_eq!(answers(&host, &provider, EVERYWHERE).await, "isp");
+            assert_eq!(answers(&host, &vpn, EVERYWHERE).await, "vpn");
+        }
+        // A tunnel that is called otherwise is the same one.
+        let bound =
+            |name: &str| routing::rules(node).iter().any(|rule| rule.contains(&format!("oif {name} ")));
+        assert!(bound("tunnel") && !bound("eth1"), "{:#?}", routing::rules(node));
+        node.ip("link set tunnel down");
+        node.ip("link set tunnel name office");
+        node.ip("link set office up");
+        node.ip("route add default via 10.8.0.1 dev office metric 50");
+        let [vpn] = host.pvds(["office"], Family::Ipv4, false).await;
+        eventually("rules for the new name", async || {
+            let rules = routing::rules(node);
+            if bound("office") && !bound("tunnel") { Ok(()) } else { Err(format!("{rules:#?}")) }
+        })
+        .await;
+        assert_eq!(answers(&host, &vpn, EVERYWHERE).await, "vpn");
+    });
+}
+
 /// A switch with routers on it, each with an echo server of its own at the same address.
 async fn switch(universe: &Universe, routers: &[&str]) -> Vec<Cable> {
     let switch = universe.node("switch");

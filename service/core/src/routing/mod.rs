@@ -8,6 +8,7 @@
 //! Everything here is choice; carrying it out is the daemon's.
 
 mod change;
+mod link_name;
 mod mark;
 mod register;
 mod restoration;
@@ -20,6 +21,7 @@ mod tests;
 mod tests_support;
 
 pub use change::{RouteChange, changes};
+pub use link_name::LinkName;
 pub use mark::{BadMarks, Mark, MarkSpace};
 pub use register::{Exhausted, Owner, Register};
 pub use restoration::{Restoration, Verdict};

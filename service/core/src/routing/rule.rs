@@ -1,17 +1,23 @@
 //! The rules that lead marked packets to their tables.
 //!
 //! ```text
-//! P    not fwmark TAG/TAG-MASK goto P+3     packets of others pass by all that follows
-//! P+1  fwmark MARK/MASK lookup MARK         one for each provisioning domain in use
-//! P+2  fwmark TAG/TAG-MASK unreachable      what its table does not know, and what has no table any more
-//! P+3  nop
-//! P+4  from ADDRESS uidrange 0-0 lookup MARK   only where the reverse path filter is strict
+//! P    not fwmark TAG/TAG-MASK goto P+5     packets of others pass by all that follows
+//! P+1  fwmark MARK/MASK oif LINK goto P+3   for a tunnel: what its provisioning domain's sockets send
+//! P+2  fwmark MARK/MASK goto P+5            for a tunnel: what carries that
+//! P+3  fwmark MARK/MASK lookup MARK         one for each provisioning domain in use
+//! P+4  fwmark TAG/TAG-MASK unreachable      what its table does not know, and what has no table any more
+//! P+5  nop
+//! P+6  from ADDRESS uidrange 0-0 lookup MARK   only where the reverse path filter is strict
 //! ```
+//!
+//! Some of the kernel's tunnels (VXLAN, Geneve, IPsec interfaces) look for the way of the packets that carry others with
+//! the mark of what they carry. The table of the tunnel would lead those into the tunnel again, and the kernel drops
+//! them. Sockets of the service are always bound to the link, which those packets are not.
 //!
 //! Rules are looked through for every packet of the machine. The first one is what keeps thousands of provisioning
 //! domains from costing anybody else.
 
-use super::{Mark, MarkSpace};
+use super::{LinkName, Mark, MarkSpace};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -29,12 +35,29 @@ pub enum Rule {
     Refuse,
     /// Packets with this mark look into the table of that number.
     LookUp(Mark),
+    /// Packets with this mark that a socket of this tunnel sends go on to the look-up.
+    Inside(Mark, LinkName),
+    /// All others with this mark carry those, and go where those of others go. To be made after [`Rule::Inside`], and
+    /// removed before it.
+    Carrier(Mark),
     /// Packets of others go to the end at once.
     Pass,
     /// Where the reverse path filter is strict (rp_filter 1) it looks for the way back to a peer without the
     /// packet's mark, and drops what came by another link than the main table would take. This leads it, and root's
     /// unmarked sockets that are bound to the address (the filter asks as uid 0), to the table of the mark.
     Source(Ipv4Addr, Mark),
+}
+
+impl Rule {
+    /// The mark that the rule is for; `None` for those that are for all.
+    pub const fn mark(self) -> Option<Mark> {
+        match self {
+            Self::End | Self::Refuse | Self::Pass => None,
+            Self::LookUp(mark) | Self::Inside(mark, _) | Self::Carrier(mark) | Self::Source(_, mark) => {
+                Some(mark)
+            }
+        }
+    }
 }
 
 /// How rules are laid out.
@@ -69,10 +92,12 @@ impl Layout {
         self.priority
             + match rule {
                 Rule::Pass => 0,
-                Rule::LookUp(_) => 1,
-                Rule::Refuse => 2,
-                Rule::End => 3,
-                Rule::Source(..) => 4,
+                Rule::Inside(..) => 1,
+                Rule::Carrier(_) => 2,
+                Rule::LookUp(_) => 3,
+                Rule::Refuse => 4,
+                Rule::End => 5,
+                Rule::Source(..) => 6,
             }
     }
 }
@@ -99,10 +124,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tunnel_is_complete_before_what_carries_it_passes() {
+        let mark = Mark(0x4d00_0001);
+        let inside = Rule::Inside(mark, LinkName::new("vpn0").unwrap());
+        assert!(Rule::LookUp(mark) < inside && inside < Rule::Carrier(mark), "the order of making them");
+    }
+
+    #[test]
     fn packets_meet_the_rules_in_this_order() {
         let layout = Layout::default();
         let (mark, address) = (Mark(0x4d00_0001), Ipv4Addr::new(192, 0, 2, 1));
-        let order = [Rule::Pass, Rule::LookUp(mark), Rule::Refuse, Rule::End, Rule::Source(address, mark)];
+        let inside = Rule::Inside(mark, LinkName::new("vpn0").unwrap());
+        let order = [
+            Rule::Pass,
+            inside,
+            Rule::Carrier(mark),
+            Rule::LookUp(mark),
+            Rule::Refuse,
+            Rule::End,
+            Rule::Source(address, mark),
+        ];
         let priorities = order.map(|rule| layout.priority(rule));
         assert!(priorities.is_sorted_by(|one, next| one < next), "{priorities:?}");
     }

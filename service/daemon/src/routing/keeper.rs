@@ -12,9 +12,11 @@ use super::{InUse, Request, Use};
 use crate::bus::authority;
 use crate::clock;
 use mif_core::configuration::AddressFamily;
-use mif_core::event::Ifindex;
+use mif_core::event::{Ifindex, LinkKind};
 use mif_core::pvd::{Pvd, Serial};
-use mif_core::routing::{Layout, Mark, Owner, Register, Restoration, RouteChange, Rule, Table, changes};
+use mif_core::routing::{
+    Layout, LinkName, Mark, Owner, Register, Restoration, RouteChange, Rule, Table, changes,
+};
 use mif_core::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -61,6 +63,8 @@ struct Held {
     pvd: Option<Arc<Pvd>>,
     wanted: Table,
     strict: bool,
+    /// Its link, when that is a tunnel.
+    tunnel: Option<LinkName>,
 }
 
 impl Keeper {
@@ -125,9 +129,7 @@ impl Keeper {
             for found in self.kernel.rules(family).await? {
                 let Some(rule) = found.rule else { continue };
                 self.rules.insert((family, rule));
-                if let Rule::LookUp(mark) | Rule::Source(_, mark) = rule {
-                    marks.insert(mark);
-                }
+                marks.extend(rule.mark());
             }
             marks.extend(self.kernel.routes(family, None).await?.iter().map(|found| found.table));
         }
@@ -148,8 +150,8 @@ impl Keeper {
     /// Puts `serial` into use, or finds it there.
     async fn hold(&mut self, serial: Serial) -> Result<Mark, HoldError> {
         self.follow_if_changed().await;
-        let pvd = self.ends.snapshots.borrow().pvd(serial).cloned();
-        let pvd = pvd.ok_or(HoldError::Gone(serial))?;
+        let snapshot = self.ends.snapshots.borrow().clone();
+        let pvd = snapshot.pvd(serial).cloned().ok_or(HoldError::Gone(serial))?;
         let owner = Owner { ifindex: pvd.ifindex, id: pvd.id.clone() };
         let mark = match self.register.mark_of(&owner) {
             Some(mark) => mark,
@@ -167,6 +169,7 @@ impl Keeper {
         }
         let held = self.held.entry(mark).or_insert_with(|| Held::new(owner));
         held.take(Arc::clone(&pvd));
+        held.tunnel = tunnel(&snapshot, pvd.ifindex);
         self.fill(mark).await?;
         self.lead(mark).await?;
         self.publish();
@@ -185,9 +188,11 @@ impl Keeper {
         let marks: Vec<Mark> = self.held.keys().copied().collect();
         for mark in marks {
             let Some(held) = self.held.get_mut(&mark) else { continue };
+            let tunnel = tunnel(&snapshot, held.owner.ifindex);
+            let renamed = std::mem::replace(&mut held.tunnel, tunnel) != tunnel;
             let changed = match held.find(&snapshot) {
-                Some(pvd) if held.pvd.as_ref().is_some_and(|known| Arc::ptr_eq(known, &pvd)) => false,
-                Some(pvd) => held.take(pvd),
+                Some(pvd) if held.pvd.as_ref().is_some_and(|known| Arc::ptr_eq(known, &pvd)) => renamed,
+                Some(pvd) => held.take(pvd) || renamed,
                 None => held.pvd.take().is_some(),
             };
             if changed {
@@ -270,8 +275,7 @@ impl Keeper {
             );
         }
         let wanted = held.rules(mark);
-        let of_mark =
-            |rule: &FamilyRule| matches!(rule.1, Rule::LookUp(of) | Rule::Source(_, of) if of == mark);
+        let of_mark = |rule: &FamilyRule| rule.1.mark() == Some(mark);
         let former: Vec<FamilyRule> =
             self.rules.iter().filter(|rule| of_mark(rule) && !wanted.contains(rule)).copied().collect();
         for rule in
@@ -279,7 +283,8 @@ impl Keeper {
         {
             self.add_rule(rule).await?;
         }
-        for (family, rule) in former {
+        // The last made goes first.
+        for (family, rule) in former.into_iter().rev() {
             let failed = |source| RoutingError::Kernel { what: "remove a rule", source };
             self.rules.remove(&(family, rule));
             self.kernel.remove_rule(family, rule).await.map_err(failed)?;
@@ -308,8 +313,7 @@ impl Keeper {
         for family in self.families.clone() {
             for found in self.kernel.rules(family).await? {
                 let needed = match found.rule {
-                    Some(Rule::LookUp(mark) | Rule::Source(_, mark)) => claimed(&self.held, &mark),
-                    Some(Rule::Pass | Rule::Refuse | Rule::End) => framed,
+                    Some(rule) => rule.mark().map_or(framed, |mark| claimed(&self.held, &mark)),
                     None => false,
                 };
                 if !needed {
@@ -434,7 +438,7 @@ impl Keeper {
 
 impl Held {
     fn new(owner: Owner) -> Self {
-        Self { owner, pvd: None, wanted: Table::default(), strict: false }
+        Self { owner, pvd: None, wanted: Table::default(), strict: false, tunnel: None }
     }
 
     /// The provisioning domain that this is about, as it is now.
@@ -462,14 +466,23 @@ impl Held {
 
     fn rules(&self, mark: Mark) -> BTreeSet<FamilyRule> {
         let Some(pvd) = &self.pvd else { return BTreeSet::new() };
-        let look_up = |family| (family, Rule::LookUp(mark));
+        let of_tunnel = |link| [Rule::Inside(mark, link), Rule::Carrier(mark)];
+        let leading = std::iter::once(Rule::LookUp(mark)).chain(self.tunnel.into_iter().flat_map(of_tunnel));
+        let leading: Vec<Rule> = leading.collect();
         let families = FAMILIES.into_iter().filter(|family| pvd.family.includes(*family));
+        let leading = families.flat_map(|family| leading.iter().map(move |rule| (family, *rule)));
         let sources = pvd.usable_addresses().filter(|_| self.strict).filter_map(|own| match own.address {
             IpAddr::V4(v4) => Some((AddressFamily::Ipv4, Rule::Source(v4, mark))),
             IpAddr::V6(_) => None,
         });
-        families.map(look_up).chain(sources).collect()
+        leading.chain(sources).collect()
     }
+}
+
+/// The name of this link, if it is a tunnel and has one that rules can have.
+fn tunnel(snapshot: &Snapshot, ifindex: Ifindex) -> Option<LinkName> {
+    let interface = snapshot.interface_by_index(ifindex).filter(|it| it.kind == LinkKind::Tunnel)?;
+    LinkName::new(&interface.name)
 }
 
 /// The families that rules can be made for. A kernel may be without IPv6.

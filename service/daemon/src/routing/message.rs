@@ -1,7 +1,7 @@
 //! Rules and routes as routing netlink writes them.
 
 use mif_core::configuration::{AddressFamily, Prefix};
-use mif_core::routing::{Layout, Mark, PROTOCOL, Rule, TableRoute};
+use mif_core::routing::{Layout, LinkName, Mark, PROTOCOL, Rule, TableRoute};
 use netlink_packet_route::AddressFamily as WireFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType, RouteVia,
@@ -51,6 +51,17 @@ pub(super) fn rule(layout: &Layout, family: AddressFamily, rule: Rule) -> RuleMe
             message.attributes.extend(marked(mark, space.mask()));
             message.attributes.push(RuleAttribute::Table(mark.0));
         }
+        Rule::Inside(mark, link) => {
+            message.header.action = RuleAction::Goto;
+            message.attributes.extend(marked(mark, space.mask()));
+            message.attributes.push(RuleAttribute::Oifname(link.as_str().to_owned()));
+            message.attributes.push(RuleAttribute::Goto(layout.priority(Rule::LookUp(mark))));
+        }
+        Rule::Carrier(mark) => {
+            message.header.action = RuleAction::Goto;
+            message.attributes.extend(marked(mark, space.mask()));
+            message.attributes.push(RuleAttribute::Goto(layout.priority(Rule::End)));
+        }
         Rule::Source(address, mark) => {
             message.header.action = RuleAction::ToTable;
             message.header.src_len = 32;
@@ -78,20 +89,35 @@ pub(super) fn read_rule(layout: &Layout, family: AddressFamily, message: &RuleMe
         RuleAttribute::Source(IpAddr::V4(address)) => Some(*address),
         _ => None,
     });
+    let inverted = |message: &RuleMessage| message.header.flags.contains(RuleFlags::Invert);
     let candidate = match (message.header.action, source, table) {
         (RuleAction::Nop, ..) => Rule::End,
         (RuleAction::Unreachable, ..) => Rule::Refuse,
-        (RuleAction::Goto, ..) => Rule::Pass,
+        (RuleAction::Goto, ..) if inverted(message) => Rule::Pass,
+        (RuleAction::Goto, ..) => passage(message)?,
         (RuleAction::ToTable, None, Some(mark)) => Rule::LookUp(mark),
         (RuleAction::ToTable, Some(address), Some(mark)) => Rule::Source(address, mark),
         _ => return None,
     };
     let wanted = rule(layout, family, candidate);
-    let inverted = |message: &RuleMessage| message.header.flags.contains(RuleFlags::Invert);
     let same = wanted.attributes.iter().all(|attribute| message.attributes.contains(attribute))
         && inverted(&wanted) == inverted(message)
         && wanted.header.src_len == message.header.src_len;
     same.then_some(candidate)
+}
+
+/// Which of a tunnel's rules this can be.
+fn passage(message: &RuleMessage) -> Option<Rule> {
+    let mark = message.attributes.iter().find_map(|attribute| match attribute {
+        RuleAttribute::FwMark(mark) => Some(Mark(*mark)),
+        _ => None,
+    });
+    let link = message.attributes.iter().find_map(|attribute| match attribute {
+        RuleAttribute::Oifname(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let mark = mark?;
+    link.map_or(Some(Rule::Carrier(mark)), |name| LinkName::new(name).map(|link| Rule::Inside(mark, link)))
 }
 
 /// `route` of the table of `table`, as it is added and removed.
@@ -220,7 +246,9 @@ mod tests {
         let layout = Layout::default();
         for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
             let source = Rule::Source(Ipv4Addr::new(192, 0, 2, 7), MARK);
-            for wanted in [Rule::End, Rule::Refuse, Rule::Pass, Rule::LookUp(MARK), source] {
+            let inside = Rule::Inside(MARK, LinkName::new("vpn0").unwrap());
+            let own = [Rule::End, Rule::Refuse, Rule::Pass, Rule::LookUp(MARK)];
+            for wanted in own.into_iter().chain([inside, Rule::Carrier(MARK), source]) {
                 let mut message = rule(&layout, family, wanted);
                 assert!(is_own_rule(&message));
                 assert_eq!(read_rule(&layout, family, &message), Some(wanted));
