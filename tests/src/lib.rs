@@ -26,6 +26,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod booted;
 pub mod cable;
 pub mod daemons;
 pub mod dns;

@@ -20,10 +20,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("jq", "jq"),
     ("nft", "nftables"),
+    ("nsenter", "util-linux"),
     ("python3", "python3-gi"),
     ("radvd", "radvd"),
     ("setpriv", "util-linux"),
     ("ss", "iproute2"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-nspawn", "systemd-container"),
     ("unshare", "util-linux"),
 ];
 

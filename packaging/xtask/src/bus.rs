@@ -8,7 +8,10 @@ use std::process::{Command, Stdio};
 use crate::command::Daemon;
 use crate::error::Error;
 
-/// Anybody may connect and call the service; root alone may be it.
+/// The policy as it is installed; but root is the service here.
+const POLICY: &str = include_str!("../../dbus/org.ietf.Mif1.conf");
+
+/// The rules of dbus-daemon's own `system.conf`, and those of our service.
 const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -27,15 +30,8 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus"/>
-    <allow send_destination="org.ietf.Mif1"/>
   </policy>
-  <policy user="root">
-    <allow own="org.ietf.Mif1"/>
-    <allow send_type="error" send_requested_reply="false"/>
-  </policy>
-  <policy context="default">
-    <allow receive_sender="org.ietf.Mif1" receive_type="error" receive_requested_reply="false"/>
-  </policy>
+  <include>policy.conf</include>
 </busconfig>
 "#;
 
@@ -59,6 +55,9 @@ impl Bus {
         let socket = folder.0.join("bus");
         let text = CONFIG.replace("@SOCKET@", &socket.to_string_lossy());
         fs::write(&config, text).map_err(|source| Error::File { path: config.clone(), source })?;
+        let policy = folder.0.join("policy.conf");
+        let text = POLICY.replace("\"mifd\"", "\"root\"");
+        fs::write(&policy, text).map_err(|source| Error::File { path: policy.clone(), source })?;
         let mut command = Command::new("dbus-daemon");
         command.arg("--config-file").arg(config);
         command.args(["--nofork", "--nopidfile", "--nosyslog", "--print-address"]);

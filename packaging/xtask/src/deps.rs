@@ -20,6 +20,12 @@ pub enum Purpose {
     Run,
     /// Tests and demo.
     Test,
+    /// `cargo xtask fuzz`.
+    Fuzz,
+    /// `cargo xtask package`.
+    Package,
+    /// `cargo xtask test --system`.
+    System,
 }
 
 impl Purpose {
@@ -28,6 +34,9 @@ impl Purpose {
             "build" => Some(Self::Build),
             "run" => Some(Self::Run),
             "test" => Some(Self::Test),
+            "fuzz" => Some(Self::Fuzz),
+            "package" => Some(Self::Package),
+            "system" => Some(Self::System),
             _ => None,
         }
     }

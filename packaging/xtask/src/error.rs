@@ -66,6 +66,9 @@ pub enum Error {
          `cargo xtask test --unprivileged` leaves it out"
     )]
     NoRootTier,
+    /// The tests in a real system cannot be run.
+    #[error("`cargo xtask test --system` boots a system, which only root can")]
+    NoSystem,
     /// A daemon that was started ended, or did not get ready.
     #[error("{name} {what}; it said:\n{log}")]
     Daemon {
@@ -75,6 +78,38 @@ pub enum Error {
         what: String,
         /// The end of its log.
         log: String,
+    },
+    /// Two builds of a program differ.
+    #[error("two builds of {program} are not the same bytes")]
+    NotReproducible {
+        /// Which.
+        program: &'static str,
+    },
+    /// Nothing describes a package that the list names.
+    #[error("packaging/debian/control or packaging/rpm/mif.spec has nothing about the package {package}")]
+    NoStanza {
+        /// Which.
+        package: String,
+    },
+    /// A package does not hold what the list says.
+    #[error(
+        "the package {package} differs from packaging/install.txt; missing: {missing}; too much: {too_much}"
+    )]
+    OtherFiles {
+        /// Which.
+        package: String,
+        /// Files of the list.
+        missing: String,
+        /// Files that the list does not have.
+        too_much: String,
+    },
+    /// There is no such fuzz target.
+    #[error("there is no fuzz target {name:?}; known: {known}")]
+    NoFuzzTarget {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
     },
     /// There is nothing of that name.
     #[error("there is no benchmark {name:?}; known: {known}")]

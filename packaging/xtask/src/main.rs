@@ -9,11 +9,14 @@ mod command;
 mod demo;
 mod deps;
 mod error;
+mod fuzz;
 mod interrupt;
 mod lint;
+mod package;
 mod peers;
 mod reference;
 mod run;
+mod system;
 mod test;
 mod workspace;
 
@@ -65,6 +68,14 @@ enum Task {
     /// Write the reference of the D-Bus interfaces anew from their XML files, and the manual pages of mifctl
     /// into `man` of the build folder
     Reference,
+    /// Look for inputs that break what decodes bytes from outside (libFuzzer)
+    ///
+    /// The inputs kept in tests/fuzz/corpus are replayed by every test run.
+    Fuzz(fuzz::Options),
+    /// Make packages for Debian, RPM and Arch from one list (packaging/install.txt)
+    ///
+    /// Built offline from vendored sources, into `package` in the build folder.
+    Package(package::Options),
     /// Compare with other network services (release build)
     Bench(bench::Options),
 }
@@ -79,6 +90,8 @@ fn main() -> ExitCode {
         Task::Peers => dependencies.unpack_peers(),
         Task::Lint => lint::lint(&dependencies),
         Task::Reference => reference::write(),
+        Task::Fuzz(options) => fuzz::fuzz(&dependencies, &options),
+        Task::Package(options) => package::package(&dependencies, &options),
         Task::Bench(options) => bench::bench(&dependencies, &options),
     };
     match done {

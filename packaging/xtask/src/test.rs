@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::command::{self, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
+use crate::system;
 use crate::workspace::{self, Profile};
 
 /// Universes run side by side; more than four on two cores only wait for each other.
@@ -17,12 +18,18 @@ const NETWORKS: &str = "mif-tests";
 /// What the test targets of the second tier begin with.
 const ROOT_TIER: &str = "root_";
 
+/// The target of `--system`.
+const SYSTEM: &str = "system";
+
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Run the first tier only; the last line says what was left out
     #[arg(long)]
     unprivileged: bool,
+    /// Instead: make the Debian packages and test them in a real system (root)
+    #[arg(long, conflicts_with = "unprivileged")]
+    system: bool,
 }
 
 /// Builds, and runs both tiers or, if so wished, the first.
@@ -30,6 +37,9 @@ pub struct Options {
 /// # Errors
 /// When a test fails, or a tier that was wished for cannot be run.
 pub fn test(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
+    if options.system {
+        return system::test(dependencies);
+    }
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test])?;
     dependencies.unpack_peers()?;
     workspace::build(Profile::Dev)?;
@@ -64,6 +74,7 @@ fn targets() -> Result<(Vec<String>, Vec<String>), Error> {
     let folder = fs::read_dir(&path).map_err(|source| Error::File { path, source })?;
     let mut names: Vec<String> = folder
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| name != SYSTEM)
         .collect();
     names.sort();
     Ok(names.into_iter().partition(|name| !name.starts_with(ROOT_TIER)))

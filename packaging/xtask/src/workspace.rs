@@ -13,6 +13,11 @@ pub fn root() -> &'static Path {
     own.ancestors().nth(2).unwrap_or(own)
 }
 
+/// The version of everything in the workspace.
+pub const fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// The folder of the build; this program lies in `debug` of it.
 ///
 /// # Errors

@@ -436,16 +436,25 @@ mod tests {
         }
     }
 
+    /// The file that packages install: every key in it stands behind a `#`, with its default.
     #[test]
-    fn web_servers_are_asked_unless_they_are_not_to_be() {
-        assert_eq!(parse("").unwrap().web.policy(), FetchPolicy::default());
-        let off =
-            parse("[web]\nadditional-information = false\ncaptive-portal = false\n").unwrap().web.policy();
-        assert_eq!(off, FetchPolicy { additional_information: false, captive_portal: false });
-        assert_eq!(
-            message("web.captive-portal = \"no\"\n"),
-            "mifd.toml:1:22: web.captive-portal is \"no\": it takes true or false"
-        );
+    fn the_installed_file_explains_every_key_and_changes_nothing() {
+        let installed = include_str!("../../../packaging/config/mifd.toml");
+        assert_eq!(parse(installed).unwrap(), Config::default());
+        let is_key = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
+        let uncommented: String = installed
+            .lines()
+            .map(|line| if is_key(&line) { &line[1..] } else { line })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        assert_eq!(parse(&uncommented).unwrap(), Config::default());
+        let manual = include_str!("../../../packaging/man/mifd.toml.5").replace('\\', "");
+        for Key { table, name, .. } in KEYS {
+            let explained =
+                installed.contains(&format!("\n[{name}]")) || installed.contains(&format!("{name} = "));
+            assert!(explained, "packaging/config/mifd.toml lacks {table} {name}");
+            assert!(manual.contains(name), "packaging/man/mifd.toml.5 lacks {table} {name}");
+        }
     }
 
     #[test]

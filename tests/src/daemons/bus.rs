@@ -12,9 +12,11 @@ use zbus::Connection;
 use crate::process::Process;
 use crate::tool;
 use crate::universe::{Privilege, SYSTEM_BUS, Universe};
-use crate::user::SERVICE_USER;
 
 use super::write_file;
+
+/// Our policy as it is installed. In a user namespace the service user is an alias of root.
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/dbus/org.ietf.Mif1.conf");
 
 /// Who may send what: the rules of dbus-daemon's own `system.conf`, those of our service, and those of the
 /// services that stand beside it.
@@ -37,7 +39,6 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus"/>
-    <allow send_destination="org.ietf.Mif1"/>
     <allow send_destination="org.freedesktop.network1"/>
     <allow send_destination="org.freedesktop.resolve1"/>
     <allow send_destination="org.ietf.MifReference"/>
@@ -47,13 +48,7 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
     <allow own="org.freedesktop.resolve1"/>
     <allow own="org.ietf.MifReference"/>
   </policy>
-  <policy user="@OWNER@">
-    <allow own="org.ietf.Mif1"/>
-    <allow send_type="error" send_requested_reply="false"/>
-  </policy>
-  <policy context="default">
-    <allow receive_sender="org.ietf.Mif1" receive_type="error" receive_requested_reply="false"/>
-  </policy>
+  <include>@POLICY@</include>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.NetworkManager.conf</include>
   <include ignore_missing="yes">/usr/share/dbus-1/system.d/org.freedesktop.resolve1.conf</include>
@@ -101,7 +96,7 @@ impl Bus {
     /// # Panics
     /// When it ends instead, with what it said.
     pub async fn start_with_limits(universe: &Universe, limits: &str) -> Self {
-        let config = prepare(universe, limits);
+        let config = prepare(limits);
         let mut command = tool::command("dbus-daemon");
         command.arg("--config-file").arg(config).args(["--nofork", "--nopidfile", "--nosyslog"]);
         command.arg("--print-address");
@@ -116,7 +111,7 @@ impl Bus {
     /// # Panics
     /// When it ends instead, with what it said.
     pub async fn start_broker(universe: &Universe) -> Self {
-        let config = prepare(universe, BROKER_LIMITS);
+        let config = prepare(BROKER_LIMITS);
         let mut controller = tool::command("dbus-daemon");
         controller.args(["--session", "--nofork", "--print-address", "--address", CONTROLLER]);
         universe.host().spawn("controller", controller).wait_for_log("unix:").await;
@@ -168,13 +163,9 @@ impl Bus {
 }
 
 /// Makes what both buses need; where the configuration is.
-fn prepare(universe: &Universe, limits: &str) -> std::path::PathBuf {
-    let owner = match universe.privilege() {
-        Privilege::UserNamespace => "root",
-        Privilege::Root => SERVICE_USER,
-    };
+fn prepare(limits: &str) -> std::path::PathBuf {
     let config =
-        CONFIG.replace("@ADDRESS@", SYSTEM_BUS).replace("@OWNER@", owner).replace("@LIMITS@", limits);
+        CONFIG.replace("@ADDRESS@", SYSTEM_BUS).replace("@POLICY@", POLICY).replace("@LIMITS@", limits);
     fs::create_dir_all("/run/dbus").expect("make /run/dbus");
     fs::set_permissions("/run/dbus", fs::Permissions::from_mode(0o755)).expect("open /run/dbus to all");
     write_file("bus.conf", &config)
