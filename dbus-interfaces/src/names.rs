@@ -117,6 +117,8 @@ pub mod identifier {
     pub const DNS_ZONES: &str = "dns-zones";
     /// `b`
     pub const NO_INTERNET: &str = "no-internet";
+    /// `b`: the PvD is in use on an interface whose reverse path filter is strict
+    pub const STRICT_REVERSE_PATH: &str = "strict-reverse-path";
     /// `s`: the program that told
     pub const TOLD_BY: &str = "told-by";
     /// `aa{sv}`: RFC 9704

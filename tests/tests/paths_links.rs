@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, TcpStream};
 
+use mif::proxy::ProvisioningDomainProxy;
 use mif::wire::Family;
 use mif::{ConnectRequest, connect_to_address};
 use mif_tests::cable::Cable;
@@ -58,6 +59,17 @@ async fn two_links(universe: &Universe) -> [(Node, Cable); 2] {
     [first, second]
 }
 
+/// Whether a client is told that the reverse path filter is strict.
+async fn told(host: &ServedHost, pvd: &OwnedObjectPath) -> bool {
+    let proxy = ProvisioningDomainProxy::builder(&host.connection).path(pvd.clone());
+    let proxy = proxy.cache_properties(zbus::proxy::CacheProperties::No).build().await.unwrap();
+    let (any, wanted) = (mif::names::ANY_ELEMENT, mif::names::identifier::STRICT_REVERSE_PATH);
+    let all = completes("all data", proxy.get_all_configuration_data(any)).await.unwrap();
+    let one = completes("one of them", proxy.get_configuration_data(any, wanted)).await;
+    assert_eq!(all.contains_key(wanted), one.is_ok(), "{all:?} {one:?}");
+    one.is_ok()
+}
+
 #[test]
 fn a_strict_reverse_path_filter_does_not_swallow_answers() {
     universe::run(async |universe| {
@@ -73,6 +85,7 @@ fn a_strict_reverse_path_filter_does_not_swallow_answers() {
             || routing::rules(node).into_iter().filter(|rule| rule.contains("from 1")).collect::<Vec<_>>();
         let rules = sources();
         assert!(rules.len() == 1 && rules[0].contains("from 198.51.100.2 "), "{rules:#?}");
+        assert_eq!((told(&host, &first).await, told(&host, &second).await), (false, true));
         let log = host.mifd.process().log();
         assert_eq!(log.matches("reverse path filter").count(), 1, "{log}");
 
@@ -81,6 +94,10 @@ fn a_strict_reverse_path_filter_does_not_swallow_answers() {
         eventually("no rule for sources", async || {
             let rules = sources();
             if rules.is_empty() { Ok(()) } else { Err(format!("{rules:#?}")) }
+        })
+        .await;
+        eventually("strict-reverse-path to be gone", async || {
+            if told(&host, &second).await { Err("still there".to_owned()) } else { Ok(()) }
         })
         .await;
         node.set("net/ipv4/conf/eth2/rp_filter", "1");

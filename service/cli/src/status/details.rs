@@ -25,6 +25,7 @@ pub fn lines(configuration: &Configuration, now: Duration) -> Vec<Line> {
     lines.extend(configuration.number(identifier::MTU).map(|mtu| ("MTU", mtu.to_string())));
     lines.extend(details.texts("NTP", identifier::NTP_SERVERS));
     lines.extend(details.nis());
+    lines.extend(details.reverse_path());
     lines.extend(details.lease());
     lines.extend(details.portal());
     lines.extend(details.option());
@@ -104,6 +105,12 @@ impl Details<'_> {
             (Some(domain), servers) => Some(("NIS", format!("domain {domain} at {servers}"))),
             (None, servers) => Some(("NIS", servers.to_owned())),
         }
+    }
+
+    fn reverse_path(&self) -> Option<Line> {
+        let strict = self.configuration.flag(identifier::STRICT_REVERSE_PATH)?;
+        let said = "strict (1): root's sockets with its IPv4 addresses go by its routes too";
+        strict.then(|| ("rp_filter", said.to_owned()))
     }
 
     fn lease(&self) -> Option<Line> {

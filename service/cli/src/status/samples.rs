@@ -55,6 +55,7 @@ pub fn configurations(state: &State) -> Configurations {
         "lease-expires": 87_399_000_000_u64,
         "server-identifier": "192.0.2.1",
         "told-by": "dhcpcd",
+        "strict-reverse-path": true,
         "captive-portal": "https://portal.example/api",
         "captive": true,
         "captive-portal-url": "https://portal.example/login",

@@ -165,6 +165,9 @@ fn put_information(fields: &mut Fields, information: &AdditionalInformation) {
     put_list(fields, "split-dns-claims", information.split_dns_claims.iter().map(split_dns_claim).collect());
 }
 
+/// The identifier of something that the network did not give: the reverse path filter of the interface is strict.
+pub const STRICT_REVERSE_PATH: &str = "strict-reverse-path";
+
 /// Every identifier of the contract: what GetConfigurationData takes, whether this instance ever has a value.
 pub const IDENTIFIERS: &[&str] = &[
     "dns-servers",
@@ -191,6 +194,7 @@ pub const IDENTIFIERS: &[&str] = &[
     "additional-information-expires",
     "dns-zones",
     "no-internet",
+    STRICT_REVERSE_PATH,
     "told-by",
     "split-dns-claims",
 ];

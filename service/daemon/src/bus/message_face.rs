@@ -9,7 +9,7 @@ use super::dispatch::{
 use super::error::{BusError, Name, shown};
 use super::properties::{REQUESTS_PER_SUBSCRIBER, SUBSCRIBER};
 use super::requests::{self, Origin, Waiting};
-use super::state_face::{GivenOptions, configuration_value, options};
+use super::state_face::{GivenOptions, options};
 use super::work::{Owner, SubscriberKey};
 use super::{Address, Bus, Entry, introspect, path};
 use crate::clock;
@@ -258,7 +258,7 @@ impl Bus {
         let (pvd, element, identifier): (OwnedObjectPath, String, String) = call.arguments("oss")?;
         let serial = pvd_serial(&pvd)?;
         let Some(pvd) = self.snapshot.pvd(serial) else { return Err(self.missing_pvd(serial)) };
-        call.reply(&(configuration_value(pvd, &element, &identifier)?,))
+        call.reply(&(self.configuration_value(pvd, &element, &identifier)?,))
     }
 
     fn translate_name(&mut self, key: SubscriberKey, call: &Call) -> Answered {

@@ -15,6 +15,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use zbus::{ObjectPath, OwnedVariant, Variant};
 
+/// In the place of an element: what the service itself uses.
+const ANY: &str = "any";
+
 /// `a{sv}` as it comes in.
 pub(super) type GivenOptions = HashMap<String, OwnedVariant>;
 
@@ -113,14 +116,42 @@ impl Bus {
     fn get_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
         let (element, identifier): (String, String) = call.arguments("ss")?;
         let pvd = self.existing_pvd(serial)?;
-        call.reply(&(configuration_value(pvd, &element, &identifier)?,))
+        call.reply(&(self.configuration_value(pvd, &element, &identifier)?,))
     }
 
     fn get_all_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
         let (element,): (String,) = call.arguments("s")?;
         let pvd = self.existing_pvd(serial)?;
-        let fields = configuration_of(pvd, &element)?.map_or_else(Fields::new, convert::configuration);
-        call.reply(&(fields,))
+        call.reply(&(self.configuration_fields(pvd, &element)?.unwrap_or_default(),))
+    }
+
+    /// The value of `identifier` in what `element` gave `pvd` (the draft, 3.5.15).
+    pub(super) fn configuration_value(
+        &self,
+        pvd: &Pvd,
+        element: &str,
+        identifier: &str,
+    ) -> Result<Variant<'static>, BusError> {
+        if !IDENTIFIERS.contains(&identifier) {
+            let identifier = shown(identifier);
+            let known = IDENTIFIERS.join(", ");
+            return Err(BusError::invalid(format!("unknown identifier \"{identifier}\"; known are {known}")));
+        }
+        let given = self.configuration_fields(pvd, element)?;
+        given.and_then(|mut fields| fields.remove(identifier)).ok_or_else(|| {
+            let text = format!("{} has no {identifier} from {element}", pvd.id);
+            BusError::new(Name::NoConfigurationData, text)
+        })
+    }
+
+    /// All that `element` gave; `None` when that element is not there. To what is used belongs how it is used.
+    fn configuration_fields(&self, pvd: &Pvd, element: &str) -> Result<Option<Fields>, BusError> {
+        let mut fields = configuration_of(pvd, element)?.map(convert::configuration);
+        let strict = self.router.in_use(pvd.serial).is_some_and(|known| known.strict_reverse_path);
+        if let Some(fields) = fields.as_mut().filter(|_| strict && element == ANY) {
+            fields.insert(convert::STRICT_REVERSE_PATH, Variant::from(true));
+        }
+        Ok(fields)
     }
 
     fn existing_pvd(&self, serial: Serial) -> Result<&Arc<Pvd>, BusError> {
@@ -128,26 +159,9 @@ impl Bus {
     }
 }
 
-/// The value of `identifier` in what `element` gave `pvd` (the draft, 3.5.15).
-pub(super) fn configuration_value(
-    pvd: &Pvd,
-    element: &str,
-    identifier: &str,
-) -> Result<Variant<'static>, BusError> {
-    if !IDENTIFIERS.contains(&identifier) {
-        let identifier = shown(identifier);
-        let known = IDENTIFIERS.join(", ");
-        return Err(BusError::invalid(format!("unknown identifier \"{identifier}\"; known are {known}")));
-    }
-    let given = configuration_of(pvd, element)?.map(convert::configuration);
-    given.and_then(|mut fields| fields.remove(identifier)).ok_or_else(|| {
-        BusError::new(Name::NoConfigurationData, format!("{} has no {identifier} from {element}", pvd.id))
-    })
-}
-
 /// What `element` gave; `None` when that element is not there.
 fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Configuration>, BusError> {
-    if element == "any" {
+    if element == ANY {
         return Ok(Some(&pvd.used));
     }
     let known = Element::from_word(element).ok_or_else(|| {
