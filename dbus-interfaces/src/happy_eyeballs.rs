@@ -23,7 +23,6 @@
 
 mod attempt;
 mod driver;
-mod story;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -32,9 +31,9 @@ use std::sync::Arc;
 use zbus::Connection;
 
 pub use mif_selection::race::{
-    Attempt, Defeat, Event, Exclusion, Family, Happening, Policy, Reserve, Selector, SelectorError, Timing,
+    Attempt, Defeat, Event, Exclusion, Family, Happening, Policy, Reserve, Selector, SelectorError, Story,
+    Timing,
 };
-pub use story::Story;
 
 use crate::error::{Error, Result};
 use crate::state::ProvisioningDomain;

@@ -10,7 +10,8 @@
 //!   contract one to one.
 //! - [`Subscriber`]: the draft's messages as they come: interfaces, PvDs, their configuration elements and
 //!   addresses, names translated, connections made.
-//! - [`happy_eyeballs`]: a connection to a name over all PvDs, or those that a policy names.
+//! - [`happy_eyeballs`]: a connection to a name over all PvDs, or those that a policy names. [`connect_to_name`] has
+//!   the service do the same.
 //! - [`blocking`]: all of it without an async runtime.
 //!
 //! The contract itself, with every unit, error and ordering rule, is in the XML files beside this crate
@@ -38,6 +39,7 @@ pub mod blocking;
 mod bus;
 mod error;
 pub mod happy_eyeballs;
+mod high_level;
 mod message;
 pub mod names;
 pub mod proxy;
@@ -48,6 +50,7 @@ pub mod wire;
 
 pub use bus::{BusChoice, connect, service_present};
 pub use error::{Error, ErrorKind, Result};
+pub use high_level::{ConnectedToName, NameRequest, connect_to_name};
 pub use message::{ConfigurationValue, Message};
 pub use request::{
     Answer, BindRequest, Binding, ConnectRequest, ConnectedSocket, Protocol, TranslateOptions, Translation,
@@ -60,12 +63,14 @@ pub use subscriber::{Messages, Subscriber};
 pub mod introspection {
     /// `org.ietf.Mif1.Manager`
     pub const MANAGER: &str = include_str!("../org.ietf.Mif1.Manager.xml");
+    /// `org.ietf.Mif1.HighLevel`
+    pub const HIGH_LEVEL: &str = include_str!("../org.ietf.Mif1.HighLevel.xml");
     /// `org.ietf.Mif1.Interface`
     pub const INTERFACE: &str = include_str!("../org.ietf.Mif1.Interface.xml");
     /// `org.ietf.Mif1.ProvisioningDomain`
     pub const PROVISIONING_DOMAIN: &str = include_str!("../org.ietf.Mif1.ProvisioningDomain.xml");
     /// `org.ietf.Mif1.Subscriber`
     pub const SUBSCRIBER: &str = include_str!("../org.ietf.Mif1.Subscriber.xml");
-    /// All four.
-    pub const ALL: [&str; 4] = [MANAGER, INTERFACE, PROVISIONING_DOMAIN, SUBSCRIBER];
+    /// All of them.
+    pub const ALL: [&str; 5] = [MANAGER, HIGH_LEVEL, INTERFACE, PROVISIONING_DOMAIN, SUBSCRIBER];
 }

@@ -13,6 +13,8 @@ pub const SUBSCRIBER_PATH_PREFIX: &str = "/org/ietf/Mif1Subscriber";
 
 /// Interface of the root object.
 pub const MANAGER_INTERFACE: &str = "org.ietf.Mif1.Manager";
+/// Interface of the root object: what the service does over several PvDs.
+pub const HIGH_LEVEL_INTERFACE: &str = "org.ietf.Mif1.HighLevel";
 /// Interface of a network interface.
 pub const INTERFACE_INTERFACE: &str = "org.ietf.Mif1.Interface";
 /// Interface of a provisioning domain.

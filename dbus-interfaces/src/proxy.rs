@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedFd, OwnedObjectPath, OwnedVariant, Result};
 
 use crate::wire::{
-    AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectionDetails,
-    ExplainOptions, ExplanationDetails, FailureDetails, InterfaceDetails, PvdDetails, SubscriberOptions,
-    TranslateNameOptions, TranslationDetails,
+    AnswerDetails, BindSocketOptions, BindingDetails, ConnectToAddressOptions, ConnectToNameOptions,
+    ConnectionDetails, ExplainOptions, ExplanationDetails, FailureDetails, InterfaceDetails,
+    NameConnectionDetails, PvdDetails, SubscriberOptions, TranslateNameOptions, TranslationDetails,
 };
 
 pub use zbus::fdo::ObjectManagerProxy;
@@ -55,6 +55,22 @@ pub trait Manager {
     /// Inode of the service's network namespace.
     #[zbus(property(emits_changed_signal = "const"))]
     fn namespace_id(&self) -> Result<u64>;
+}
+
+/// `org.ietf.Mif1.HighLevel`, on the root object.
+#[zbus::proxy(
+    interface = "org.ietf.Mif1.HighLevel",
+    default_service = "org.ietf.Mif1",
+    default_path = "/org/ietf/Mif1"
+)]
+pub trait HighLevel {
+    /// A TCP connection to a name, in whichever PvD leads there first.
+    fn connect_to_name(
+        &self,
+        name: &str,
+        port: u16,
+        options: &ConnectToNameOptions,
+    ) -> Result<(OwnedFd, NameConnectionDetails)>;
 }
 
 /// `org.ietf.Mif1.Interface`, a network interface.

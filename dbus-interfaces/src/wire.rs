@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use zbus::{DeserializeDict, OwnedVariant, SerializeDict, Type};
+use zbus::{DeserializeDict, OwnedObjectPath, OwnedVariant, SerializeDict, Type};
 
 use crate::error::{Error, Result};
 use crate::names::FOR_EVER;
@@ -148,6 +148,50 @@ pub struct ConnectToAddressOptions {
     pub timeout: Option<u32>,
     /// tcp or mptcp.
     pub protocol: Option<String>,
+}
+
+/// Options of ConnectToName; `None` is the service's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct ConnectToNameOptions {
+    /// Selectors: only PvDs that one of these names.
+    pub require: Option<Vec<String>>,
+    /// Selectors: these first.
+    pub prefer: Option<Vec<String>>,
+    /// Selectors: these when the others have had their chance.
+    pub avoid: Option<Vec<String>>,
+    /// last, never or equal.
+    pub captive: Option<String>,
+    /// last, never or equal.
+    pub no_internet: Option<String>,
+    /// any, ipv4 or ipv6.
+    pub family: Option<String>,
+    /// Milliseconds.
+    pub timeout: Option<u32>,
+    /// tcp or mptcp.
+    pub protocol: Option<String>,
+}
+
+/// Details of the reply of ConnectToName.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct NameConnectionDetails {
+    /// The PvD that won.
+    pub pvd: Option<OwnedObjectPath>,
+    /// Its Id.
+    pub pvd_id: Option<String>,
+    /// The address of the name that is connected to.
+    pub address: Option<String>,
+    /// The other end: behind a NAT64 not the address itself.
+    pub remote_address: Option<String>,
+    /// The source address.
+    pub local_address: Option<String>,
+    /// The source port.
+    pub local_port: Option<u16>,
+    /// Microseconds from the first packet to the connection.
+    pub handshake_us: Option<u32>,
+    /// How the race went, a line for each event.
+    pub story: Option<Vec<String>>,
 }
 
 /// Options of BindSocket.

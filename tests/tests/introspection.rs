@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mif::introspection::{INTERFACE, MANAGER, PROVISIONING_DOMAIN, SUBSCRIBER};
+use mif::introspection::{HIGH_LEVEL, INTERFACE, MANAGER, PROVISIONING_DOMAIN, SUBSCRIBER};
 use mif::{ProvisioningDomain, Subscriber};
 use mif_tests::cable::Cable;
 use mif_tests::process::{Output, output};
@@ -141,9 +141,10 @@ fn busctl_shows_the_members_of_every_kind_of_object_and_their_values() {
             let (members, values) = members_shown(&table, &interface);
             assert_eq!(members, members_for_busctl(xml), "{path}");
             let interfaces = table.lines().skip(1).filter(|line| !line.starts_with('.')).count();
-            assert_eq!(interfaces, STANDARD.len() + 1 + usize::from(path == ROOT), "{table}");
+            assert_eq!(interfaces, STANDARD.len() + 1 + 2 * usize::from(path == ROOT), "{table}");
             values
         };
+        assert!(show(ROOT, HIGH_LEVEL).await.is_empty());
         let values = show(ROOT, MANAGER).await;
         assert!(["true emits-change", "false emits-change"].contains(&&*values[".Startup"]), "{values:?}");
         assert_eq!(values[".InterfaceVersion"], "1 const");
@@ -230,8 +231,13 @@ fn live_introspection_is_the_installed_xml() {
     universe::run(async |universe| {
         let (served, pvd, _cable) = served_host(&universe).await;
         let (subscriber, _messages) = Subscriber::create(&served.connection, "mine").await.unwrap();
-        let objects =
-            [(ROOT, MANAGER), (pvd.interface.as_str(), INTERFACE), (pvd.path.as_str(), PROVISIONING_DOMAIN)];
+        let high_level = (ROOT, HIGH_LEVEL);
+        let objects = [
+            high_level,
+            (ROOT, MANAGER),
+            (pvd.interface.as_str(), INTERFACE),
+            (pvd.path.as_str(), PROVISIONING_DOMAIN),
+        ];
         for (path, installed) in objects.into_iter().chain([(subscriber.path().as_str(), SUBSCRIBER)]) {
             let live = introspect(&served.connection, path).await.unwrap();
             let name = interface_name(installed);
@@ -239,9 +245,14 @@ fn live_introspection_is_the_installed_xml() {
             assert_eq!(described.remove(&name).as_ref(), wanted.get(&name), "{path}");
             assert!(!wanted[&name].is_empty());
             let others: Vec<&str> = described.keys().map(String::as_str).collect();
+            let beside =
+                if installed == MANAGER { interface_name(HIGH_LEVEL) } else { interface_name(MANAGER) };
+            let beside = beside.as_str();
             let object_manager = "org.freedesktop.DBus.ObjectManager";
             let mut standard: Vec<&str> = STANDARD.to_vec();
-            standard.extend((path == ROOT).then_some(object_manager));
+            if path == ROOT {
+                standard.extend([object_manager, beside]);
+            }
             standard.sort_unstable();
             assert_eq!(others, standard, "{path}");
         }

@@ -4,10 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mif::{ConnectRequest, ConnectedSocket, Error, ErrorKind, Message, State, Subscriber, TranslateOptions};
+use mif::{
+    ConnectRequest, ConnectedSocket, Error, ErrorKind, Message, NameRequest, State, Subscriber,
+    TranslateOptions,
+};
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Agent, Bus, Mifd, MifdSettings, Polkitd};
 use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
@@ -80,7 +84,11 @@ fn by_prompt() -> ConnectRequest {
 }
 
 fn check(connected: ConnectedSocket) {
-    let stream = TcpStream::from(connected.socket);
+    check_stream(connected.socket);
+}
+
+fn check_stream(socket: OwnedFd) {
+    let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     assert_eq!(Greeting::read(&stream).unwrap().server, "server");
 }
@@ -132,6 +140,62 @@ fn an_administrator_s_rules_see_who_wants_to_connect_where() {
         assert_eq!(refusal(place.connect(&visitor, &right).await).0, ErrorKind::AccessDenied);
         // Root is not asked about.
         check(place.connect(&place.host.connection, &to_server()).await.unwrap());
+    });
+}
+
+#[test]
+fn a_connection_to_a_name_is_asked_about_as_a_whole_and_in_each_pvd() {
+    universe::run_as_root(async |universe| {
+        let place = Place::start(&universe).await;
+        let visitor = place.visitor().await;
+        let request = NameRequest::new("192.0.2.1", ECHO_PORT);
+        let connect = async |request: &NameRequest| {
+            completes("the end of a race", mif::connect_to_name(&visitor, request)).await
+        };
+        let (kind, text) = refusal(connect(&request).await);
+        assert_eq!(kind, ErrorKind::InteractiveAuthorizationRequired, "{text}");
+
+        // Rules see the name and the port of the whole, then the PvD and the address of each attempt.
+        let rule = r#"polkit.addRule(function(action, subject) {
+            var pvd = action.lookup("pvd");
+            if (action.id != "org.ietf.Mif1.connect" || action.lookup("name") != "192.0.2.1"
+                || action.lookup("port") != "@PORT@") {
+                return polkit.Result.NO;
+            }
+            if (!pvd) {
+                return polkit.Result.YES;
+            }
+            return pvd == "implicit:eth1:ipv4" && action.lookup("address") == "192.0.2.1"
+                ? polkit.Result.@RESULT@ : polkit.Result.NO;
+        });"#
+            .replace("@PORT@", &ECHO_PORT.to_string());
+        place.polkitd.rules(&rule.replace("@RESULT@", "YES")).await;
+        let connected = connect(&request).await.unwrap();
+        assert_eq!(connected.pvd_id, ID);
+        drop(connected);
+        let other_port = NameRequest { port: ECHO_PORT + 1, ..request.clone() };
+        assert_eq!(refusal(connect(&other_port).await).0, ErrorKind::AccessDenied);
+        // What is forbidden in a PvD is forbidden there by name too.
+        place.polkitd.rules(&rule.replace("@RESULT@", "NO")).await;
+        assert_eq!(refusal(connect(&request).await).0, ErrorKind::AccessDenied);
+        // A rule that lets the whole pass is no person who agrees to this PvD.
+        place.polkitd.rules(&rule.replace("@RESULT@", "AUTH_ADMIN")).await;
+        let interactive = NameRequest { interactive: true, ..request.clone() };
+        let (kind, text) = refusal(connect(&interactive).await);
+        assert_eq!(kind, ErrorKind::InteractiveAuthorizationRequired, "{text}");
+
+        // Without rules a person is prompted once, and reads what it is about.
+        place.polkitd.rules("").await;
+        let mut agent = place.agent().await;
+        let (connected, prompt) = tokio::join!(connect(&interactive), async {
+            let prompt = agent.prompt().await;
+            let message = prompt.message.clone();
+            prompt.agree().await;
+            message
+        });
+        assert!(prompt.contains("192.0.2.1") && prompt.contains("any network"), "{prompt}");
+        check_stream(connected.unwrap().socket);
+        assert!(agent.prompt_at_hand().is_none());
     });
 }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use domain::{Domain, Origin};
 pub use policy::{Policy, Reserve, Selector, SelectorError};
-pub use story::{Event, Exclusion, Happening};
+pub use story::{Event, Exclusion, Happening, Story};
 pub use timing::Timing;
 
 use choice::{Entry, Tried};

@@ -88,7 +88,7 @@ impl Track<'_> {
 
     fn conclude(&self, race: Race<Error>, made: Option<Made>) -> Result<Raced> {
         let (outcome, events) = race.finish();
-        let story = Story::new(&self.pvds, events);
+        let story = Story { pvds: self.pvds.iter().map(|pvd| pvd.id.clone()).collect(), events };
         let lost = |defeat, story| Lost { name: self.name.to_owned(), port: self.port, defeat, story };
         match (outcome, made) {
             (Some(Outcome::Won(_)), Some(Made { pvd, socket, remote, local })) => {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::workspace::{self, Profile};
 
 /// The interfaces, in the order of a reader.
-const INTERFACES: [&str; 4] = ["Manager", "Interface", "ProvisioningDomain", "Subscriber"];
+const INTERFACES: [&str; 5] = ["Manager", "HighLevel", "Interface", "ProvisioningDomain", "Subscriber"];
 
 const MARKDOWN: &str = "dbus-interfaces/REFERENCE.md";
 const MANUAL: &str = "packaging/man/org.ietf.Mif1.5";

@@ -47,4 +47,5 @@ pub mod time;
 pub mod usage;
 
 pub use mif_selection::addresses as address_selection;
+pub use mif_selection::race;
 pub use time::BootTime;

@@ -24,6 +24,12 @@ impl Timing {
         self.attempt_delay
     }
 
+    /// With another limit for all of it.
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
     /// With another Connection Attempt Delay, kept within the bounds of the RFC.
     #[must_use]
     pub fn with_attempt_delay(self, delay: Duration) -> Self {

@@ -14,6 +14,7 @@ mod name;
 mod neighbours;
 mod nis_servers;
 mod outcome;
+mod race;
 mod refusal;
 mod systems;
 mod translate;
@@ -33,6 +34,7 @@ pub use outcome::{
     Answer, AnswerSource, BindFailure, ConnectFailure, ConnectFailureReason, TranslationEnd,
     TranslationFailure, Transport,
 };
+pub use race::{RaceRequest, contenders};
 pub use refusal::{
     BadDestination, BadName, BadSocket, BadSource, Invalid, NotSupported, Refusal, Unreachable,
     UntranslatableName,

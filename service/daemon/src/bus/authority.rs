@@ -6,7 +6,7 @@ use super::call::Call;
 use super::error::{BusError, Name};
 use nix::sys::stat;
 use nix::unistd::{Gid, Uid, User, getgrouplist};
-use polkit::Polkit;
+use polkit::{Consent, Polkit};
 use std::ffi::CString;
 use std::io;
 use std::net::IpAddr;
@@ -31,10 +31,12 @@ pub enum Authority {
 }
 
 /// What a client wants a socket for; polkit's rules see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purpose {
-    /// The Id of the provisioning domain.
-    pub pvd: String,
+    /// The Id of the provisioning domain; `None` while it may be any.
+    pub pvd: Option<String>,
+    /// The name of the destination, where it is connected to by name.
+    pub name: Option<String>,
     /// The destination, where one is named.
     pub address: Option<IpAddr>,
     /// Its port.
@@ -56,6 +58,11 @@ struct Question {
     client: Arc<Credentials>,
     purpose: Purpose,
 }
+
+/// A permission to connect to a name in any provisioning domain, which holds for each of them as far as nobody has
+/// said otherwise of that one.
+#[derive(Debug)]
+pub struct Grant(Option<(Question, Consent)>);
 
 /// Who a client is, for as long as its unique name lives.
 #[derive(Debug)]
@@ -155,12 +162,31 @@ impl Permission {
     /// # Errors
     /// It is refused; what cannot be told is refused too.
     pub async fn obtain(self) -> Result<(), BusError> {
-        match self.0 {
-            None => Ok(()),
-            Some(Question { polkit, call, client, purpose }) => {
-                polkit.check(&call, client.uid, &client.prompts, &purpose).await
-            }
-        }
+        self.obtain_for_many().await.map(drop)
+    }
+
+    /// The same for work in several provisioning domains: [`Grant::check`] is to be asked about each.
+    ///
+    /// # Errors
+    /// As [`Permission::obtain`].
+    pub async fn obtain_for_many(self) -> Result<Grant, BusError> {
+        let Some(question) = self.0 else { return Ok(Grant(None)) };
+        let Question { polkit, call, client, purpose } = &question;
+        let consent = polkit.check(call, client.uid, &client.prompts, purpose).await?;
+        Ok(Grant(Some((question, consent))))
+    }
+}
+
+impl Grant {
+    /// Whether it holds in the provisioning domain with the Id `pvd`, to `address`. Rules see both now. Nobody is
+    /// prompted: a person who has agreed to the whole has agreed to this too, but not a rule.
+    ///
+    /// # Errors
+    /// It does not, or polkit cannot tell.
+    pub async fn check(&self, pvd: &str, address: IpAddr) -> Result<(), BusError> {
+        let Some((Question { polkit, call, client, purpose }, consent)) = &self.0 else { return Ok(()) };
+        let purpose = Purpose { pvd: Some(pvd.to_owned()), address: Some(address), ..purpose.clone() };
+        polkit.check_again(call, client.uid, *consent, &purpose).await
     }
 }
 

@@ -58,7 +58,8 @@ impl Bus {
             return Err(no_namespaces());
         };
         let BindRequest { source, destination, .. } = request;
-        let purpose = Purpose { pvd: self.id_of(pvd), address: destination, port: None, source };
+        let pvd_id = Some(self.id_of(pvd));
+        let purpose = Purpose { pvd: pvd_id, address: destination, source, ..Purpose::default() };
         let permission = self.permission(&origin, call, purpose)?;
         let place = self.workload.enter(origin.credentials.uid)?;
         let lent = LentSocket { socket: socket.into(), lent, place };

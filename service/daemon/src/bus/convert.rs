@@ -3,6 +3,7 @@
 use super::error::BusError;
 use super::path;
 use crate::request::bind::Bound;
+use crate::request::race::Raced;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
 use mif_core::captive_portal::Captivity;
@@ -14,6 +15,9 @@ use mif_core::pvd::{Interface, Pvd, PvdAddress};
 use mif_core::pvd_info::{AdditionalInformation, SplitDnsClaim};
 use std::collections::BTreeMap;
 use zbus::{ObjectPath, Variant};
+
+/// How long the story of a race may be, in lines.
+const STORY_LINES: usize = 64;
 
 /// A dictionary `a{sv}`.
 pub type Fields = BTreeMap<&'static str, Variant<'static>>;
@@ -107,6 +111,16 @@ pub fn connection(details: &ConnectionDetails) -> Fields {
         ("remote-address", text(details.remote_address)),
         ("handshake-us", Variant::from(details.handshake_us)),
     ])
+}
+
+/// The details of ConnectToName.
+pub fn raced(raced: &Raced, details: &ConnectionDetails) -> Fields {
+    let mut fields = connection(details);
+    fields.insert("pvd", Variant::from(path::pvd(raced.pvd)));
+    fields.insert("pvd-id", Variant::from(raced.id.clone()));
+    fields.insert("address", text(raced.address));
+    fields.insert("story", Variant::from(raced.story.lines(STORY_LINES)));
+    fields
 }
 
 /// The details of BindSocket.

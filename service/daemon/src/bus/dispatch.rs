@@ -174,11 +174,15 @@ impl Bus {
         let (interface, member) = (call.interface(), call.member());
         match (interface.as_deref(), object) {
             (Some(properties::MANAGER), ObjectId::Root) => self.call_manager(call, &member),
+            (Some(properties::HIGH_LEVEL), ObjectId::Root) => self.call_high_level(call, &member),
             (Some(properties::PVD), ObjectId::Pvd(serial)) => self.call_pvd(call, serial, &member),
             (Some(properties::INTERFACE), ObjectId::Interface(_)) => {
                 self.answer(&call, Err(unknown_method(properties::INTERFACE, &member)));
             }
             (None, ObjectId::Root) if Self::is_manager_method(&member) => self.call_manager(call, &member),
+            (None, ObjectId::Root) if Self::is_high_level_method(&member) => {
+                self.call_high_level(call, &member);
+            }
             (None, ObjectId::Pvd(serial)) if Self::is_pvd_method(&member) => {
                 self.call_pvd(call, serial, &member);
             }
@@ -244,7 +248,7 @@ impl Bus {
             return fields.ok_or_else(|| unknown_object(path::of(object).as_str()));
         }
         let without_properties = [PROPERTIES, INTROSPECTABLE, PEER].contains(&wanted)
-            || (wanted == OBJECT_MANAGER && object == ObjectId::Root);
+            || ([OBJECT_MANAGER, properties::HIGH_LEVEL].contains(&wanted) && object == ObjectId::Root);
         if without_properties { Ok(BTreeMap::new()) } else { Err(unknown_interface(wanted)) }
     }
 

@@ -121,6 +121,12 @@ impl BusError {
     }
 }
 
+impl std::fmt::Display for BusError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
 impl From<Refusal> for BusError {
     fn from(refusal: Refusal) -> Self {
         let name = match refusal {

@@ -13,6 +13,8 @@ const HEAD: &str = "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Int
 
 static MANAGER: LazyLock<String> =
     LazyLock::new(|| interface_of(include_str!("../../../../dbus-interfaces/org.ietf.Mif1.Manager.xml")));
+static HIGH_LEVEL: LazyLock<String> =
+    LazyLock::new(|| interface_of(include_str!("../../../../dbus-interfaces/org.ietf.Mif1.HighLevel.xml")));
 static INTERFACE: LazyLock<String> =
     LazyLock::new(|| interface_of(include_str!("../../../../dbus-interfaces/org.ietf.Mif1.Interface.xml")));
 static PVD: LazyLock<String> = LazyLock::new(|| {
@@ -43,7 +45,7 @@ pub fn object(object: ObjectId, snapshot: &Snapshot) -> String {
         ObjectId::Root => {
             let interfaces = snapshot.interfaces().next().map(|_| "interface");
             let pvds = snapshot.pvds().next().map(|_| "pvd");
-            document(&[&MANAGER, &OBJECT_MANAGER, &STANDARD], interfaces.into_iter().chain(pvds))
+            document(&[&MANAGER, &HIGH_LEVEL, &OBJECT_MANAGER, &STANDARD], interfaces.into_iter().chain(pvds))
         }
         ObjectId::Interface(_) => document(&[&INTERFACE, &STANDARD], std::iter::empty::<&str>()),
         ObjectId::Pvd(_) => document(&[&PVD, &STANDARD], std::iter::empty::<&str>()),
@@ -92,6 +94,7 @@ mod tests {
     fn comments_are_gone_and_members_stay() {
         for (interface, member) in [
             (&*MANAGER, "CreateSubscriber"),
+            (&*HIGH_LEVEL, "ConnectToName"),
             (&*INTERFACE, "DisplayName"),
             (&*PVD, "TranslateName"),
             (&*SUBSCRIBER, "NoAddressAnnouncement"),

@@ -14,6 +14,7 @@ mod dispatch;
 mod emit;
 mod error;
 mod explain;
+mod high_level;
 mod introspect;
 mod lent;
 mod message_face;
@@ -24,6 +25,7 @@ mod state_face;
 mod work;
 
 use crate::clock;
+use crate::request::race::PlacesByUser;
 use crate::routing::Router;
 use crate::socket::caller::NamespaceCookie;
 use crate::supervisor::Pulse;
@@ -119,6 +121,7 @@ pub struct Bus {
     works: Works,
     usage: Usage<Client>,
     workload: Workload,
+    places: PlacesByUser,
     translator: Arc<Translator>,
     router: Router,
     managed_objects: Option<Vec<u8>>,
@@ -206,6 +209,7 @@ impl Bus {
             works: Works::default(),
             usage: Usage::default(),
             workload: Workload::default(),
+            places: PlacesByUser::default(),
             translator,
             router: Router::off(),
             managed_objects: None,

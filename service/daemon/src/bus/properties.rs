@@ -14,6 +14,8 @@ use zbus::Variant;
 
 /// org.ietf.Mif1.Manager
 pub const MANAGER: &str = "org.ietf.Mif1.Manager";
+/// org.ietf.Mif1.HighLevel
+pub const HIGH_LEVEL: &str = "org.ietf.Mif1.HighLevel";
 /// org.ietf.Mif1.Interface
 pub const INTERFACE: &str = "org.ietf.Mif1.Interface";
 /// org.ietf.Mif1.ProvisioningDomain

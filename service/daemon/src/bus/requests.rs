@@ -144,7 +144,9 @@ impl Bus {
     ) -> Result<Permission, BusError> {
         self.may_translate(origin)?;
         let (address, port) = (Some(request.address), Some(request.port));
-        self.permission(origin, call, Purpose { pvd: self.id_of(pvd), address, port, source: request.source })
+        let pvd = Some(self.id_of(pvd));
+        let purpose = Purpose { pvd, address, port, source: request.source, ..Purpose::default() };
+        self.permission(origin, call, purpose)
     }
 
     /// Whether a client may have a socket connected or bound, as far as that can be told now. To be obtained
@@ -209,7 +211,7 @@ impl Bus {
     pub(super) fn start<'a>(
         &mut self,
         origin: Origin,
-        pvd: Serial,
+        pvd: impl Into<Option<Serial>>,
         held: Held,
         task: impl FnOnce(WorkNumber, mpsc::Sender<Progress>) -> futures_util::future::BoxFuture<'static, ()> + 'a,
     ) -> Result<WorkNumber, BusError> {
@@ -218,6 +220,7 @@ impl Bus {
         let number = self.works.number();
         let abort = tokio::spawn(task(number, self.progress.clone())).abort_handle();
         let uid = credentials.uid;
+        let pvd = pvd.into();
         let work = Work { owner, pvd, client, uid, held, answers: Vec::new(), socket: None, abort };
         self.works.insert(number, work);
         Ok(number)
@@ -265,7 +268,7 @@ impl Bus {
             What::Answer(_) => return,
             What::Translated(Ok(end)) => {
                 // The whole answer is for a program that takes the first that works.
-                let answers = match self.snapshot.pvd(pvd) {
+                let answers = match pvd.and_then(|pvd| self.snapshot.pvd(pvd)) {
                     Some(pvd) => plan::best_first(pvd, answers),
                     None => answers,
                 };
@@ -281,10 +284,19 @@ impl Bus {
                 }
                 reply
             }
-            What::Bound(Ok(bound)) => call.reply(&(convert::binding(&bound),)),
-            What::Translated(Err(error)) | What::Connected(Err(error)) | What::Bound(Err(error)) => {
-                Err(error)
+            What::Raced(Ok(raced)) => {
+                let details = convert::raced(&raced, &details_of(&raced.connection));
+                let reply = call.reply(&(zbus::Fd::from(raced.connection.socket), details));
+                if let Ok(Some(reply)) = &reply {
+                    self.remember_socket_reply(reply, &call);
+                }
+                reply
             }
+            What::Bound(Ok(bound)) => call.reply(&(convert::binding(&bound),)),
+            What::Translated(Err(error))
+            | What::Connected(Err(error))
+            | What::Raced(Err(error))
+            | What::Bound(Err(error)) => Err(error),
         };
         self.answer(&call, answered);
     }
@@ -292,7 +304,7 @@ impl Bus {
     fn progress_of_subscriber(&mut self, now: BootTime, key: SubscriberKey, number: WorkNumber, what: What) {
         let outcome = match what {
             // Not on this face.
-            What::Bound(_) => return,
+            What::Bound(_) | What::Raced(_) => return,
             What::Answer(answer) => Outcome::Answer(answer),
             What::Translated(end) => Outcome::Translated(end),
             What::Connected(Err(error)) => Outcome::NotConnected(error.after_acceptance()),
@@ -367,7 +379,7 @@ fn details_of(connection: &Connection) -> ConnectionDetails {
     }
 }
 
-fn bad_word(option: &str, given: &str, known: &[&str]) -> BusError {
+pub(super) fn bad_word(option: &str, given: &str, known: &[&str]) -> BusError {
     let given = shown(given);
     BusError::invalid(format!("option \"{option}\": \"{given}\" is none of {}", known.join(", ")))
 }

@@ -4,6 +4,7 @@ use super::call::{Call, Client};
 use super::error::BusError;
 use crate::request::bind::Bound;
 use crate::request::connect::Connection;
+use crate::request::race::Raced;
 use mif_core::plan::{Answer, TranslationEnd};
 use mif_core::pvd::Serial;
 use mif_core::subscription::WorkNumber;
@@ -34,6 +35,8 @@ pub enum What {
     Translated(Result<TranslationEnd, BusError>),
     /// The connection is established, or never will be.
     Connected(Result<Connection, BusError>),
+    /// One provisioning domain led to the name, or none did.
+    Raced(Result<Box<Raced>, BusError>),
     /// The caller's socket is bound, or is as it was.
     Bound(Result<Bound, BusError>),
 }
@@ -52,8 +55,8 @@ pub enum Owner {
 pub struct Work {
     /// Who waits for it.
     pub owner: Owner,
-    /// On which provisioning domain.
-    pub pvd: Serial,
+    /// On which provisioning domain; `None` for work on several, which sees by itself to those that go.
+    pub pvd: Option<Serial>,
     /// For which client.
     pub client: Client,
     /// For which user.
@@ -101,7 +104,7 @@ impl Works {
 
     /// The method calls that wait for work on `pvd`.
     pub fn calls_on(&self, pvd: Serial) -> Vec<WorkNumber> {
-        self.select(|work| work.pvd == pvd && matches!(work.owner, Owner::Call(_)))
+        self.select(|work| work.pvd == Some(pvd) && matches!(work.owner, Owner::Call(_)))
     }
 
     /// All work for `client`.

@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod connect;
+pub mod race;
 
 use std::time::Duration;
 

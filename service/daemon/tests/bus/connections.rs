@@ -11,7 +11,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use zbus::OwnedVariant;
 
-const PORT: u16 = 7;
+pub(super) const PORT: u16 = 7;
 const NO_SUCH_ID: &str = "org.ietf.Mif1.Error.NoSuchId";
 
 /// A neighbour that greets and then says what it hears; a provisioning domain on the link to it.
@@ -40,7 +40,7 @@ fn with_neighbour<F: Future<Output = ()>>(test: impl FnOnce(Rig, String, String)
     });
 }
 
-fn greet(stream: &TcpStream) -> std::io::Result<u64> {
+pub(super) fn greet(stream: &TcpStream) -> std::io::Result<u64> {
     let (mut from, mut to) = (stream, stream);
     writeln!(to, "hello {}", stream.peer_addr()?.ip())?;
     std::io::copy(&mut from, &mut to)
@@ -66,7 +66,7 @@ async fn take(rig: &mut Rig, subscriber: &str, id: u32) -> Result<TcpStream, Str
 }
 
 /// What is read up to the end of the line, then what comes back for `text`.
-fn talk(stream: &mut TcpStream, text: &str) -> (String, String) {
+pub(super) fn talk(stream: &mut TcpStream, text: &str) -> (String, String) {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let line = || {
         let mut bytes = Vec::new();
@@ -154,7 +154,7 @@ fn a_connection_under_way_does_not_outlive_its_source() {
 }
 
 /// The sources of connections that are under way.
-fn syn_sent() -> Vec<String> {
+pub(super) fn syn_sent() -> Vec<String> {
     const SYN_SENT: &str = "02";
     let table = std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
     let under_way = |line: &&str| line.split_whitespace().nth(3) == Some(SYN_SENT);

@@ -1,7 +1,7 @@
 //! Live introspection is the installed XML, node by node; and the tree is what it says.
 
 use crate::rig::{
-    ETH0, ETH1, INTERFACE, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
+    ETH0, ETH1, HIGH_LEVEL, INTERFACE, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
 };
 use crate::rig::{address, one_link, up, with_service};
 use crate::xml::{self, Node};
@@ -14,6 +14,7 @@ const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 fn installed(interface: &str) -> Vec<String> {
     let text = match interface {
         MANAGER => include_str!("../../../../dbus-interfaces/org.ietf.Mif1.Manager.xml"),
+        HIGH_LEVEL => include_str!("../../../../dbus-interfaces/org.ietf.Mif1.HighLevel.xml"),
         INTERFACE => include_str!("../../../../dbus-interfaces/org.ietf.Mif1.Interface.xml"),
         PVD => include_str!("../../../../dbus-interfaces/org.ietf.Mif1.ProvisioningDomain.xml"),
         SUBSCRIBER => include_str!("../../../../dbus-interfaces/org.ietf.Mif1.Subscriber.xml"),
@@ -62,7 +63,8 @@ fn the_tree_is_complete_and_nothing_nests() {
         assert_eq!(listed, ["1000".to_owned(), serial(&eth0), serial(&eth1)]);
 
         let object = |own| vec![INTROSPECTABLE, PEER, PROPERTIES, own];
-        assert_eq!(names(&found[ROOT]), [INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, MANAGER]);
+        let of_root = [INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, HIGH_LEVEL, MANAGER];
+        assert_eq!(names(&found[ROOT]), of_root);
         for interface in [&lo, &eth0, &eth1] {
             assert_eq!(names(&found[interface]), object(INTERFACE));
         }
@@ -78,7 +80,13 @@ fn members_are_those_of_the_installed_files() {
     with_service(one_link(), |mut rig| async move {
         let (interface, pvd) = (rig.interface(ETH0).await, rig.pvd("implicit:eth0:ipv4").await);
         let subscriber = rig.subscribe("introspected").await;
-        let objects = [(ROOT, MANAGER), (&*interface, INTERFACE), (&*pvd, PVD), (&*subscriber, SUBSCRIBER)];
+        let objects = [
+            (ROOT, MANAGER),
+            (ROOT, HIGH_LEVEL),
+            (&*interface, INTERFACE),
+            (&*pvd, PVD),
+            (&*subscriber, SUBSCRIBER),
+        ];
         for (path, own) in objects {
             let node = introspect(&mut rig, path).await;
             assert_eq!(node.interfaces[own], installed(own), "{path}");
@@ -91,7 +99,7 @@ fn members_are_those_of_the_installed_files() {
 fn properties_are_those_of_the_installed_files() {
     with_service(one_link(), |mut rig| async move {
         let (interface, pvd) = (rig.interface(ETH0).await, rig.pvd("implicit:eth0:ipv4").await);
-        for (path, own) in [(ROOT, MANAGER), (&*interface, INTERFACE), (&*pvd, PVD)] {
+        for (path, own) in [(ROOT, MANAGER), (ROOT, HIGH_LEVEL), (&*interface, INTERFACE), (&*pvd, PVD)] {
             let reply = rig.call(path, PROPERTIES, "GetAll", &own).await.unwrap();
             let shown: BTreeMap<String, OwnedVariant> = reply.body().deserialize().unwrap();
             let shown: Vec<String> =

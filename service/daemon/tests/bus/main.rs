@@ -10,6 +10,7 @@ mod binding;
 mod connections;
 mod explain;
 mod heard;
+mod high_level;
 mod introspection;
 mod limits;
 mod order;

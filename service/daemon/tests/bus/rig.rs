@@ -30,6 +30,7 @@ pub use crate::support::DEADLINE;
 
 pub const ROOT: &str = "/org/ietf/Mif1";
 pub const MANAGER: &str = "org.ietf.Mif1.Manager";
+pub const HIGH_LEVEL: &str = "org.ietf.Mif1.HighLevel";
 pub const INTERFACE: &str = "org.ietf.Mif1.Interface";
 pub const PVD: &str = "org.ietf.Mif1.ProvisioningDomain";
 pub const SUBSCRIBER: &str = "org.ietf.Mif1.Subscriber";

@@ -11,7 +11,7 @@ use zbus::Connection;
 use zbus::proxy::CacheProperties;
 use zbus_polkit::policykit1::{AuthorityProxy, AuthorizationResult, CheckAuthorizationFlags, Subject};
 
-/// The action that guards ConnectToAddress and BindSocket.
+/// The action that guards ConnectToAddress, ConnectToName and BindSocket.
 const ACTION: &str = "org.ietf.Mif1.connect";
 const SERVICE: &str = "org.freedesktop.PolicyKit1";
 /// How long polkit may think when nobody is prompted.
@@ -23,6 +23,15 @@ const PROMPT: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct Polkit {
     authority: AuthorityProxy<'static>,
+}
+
+/// Who has agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// The rules, without anybody being asked.
+    Rule,
+    /// A person, at a prompt.
+    Person,
 }
 
 impl Polkit {
@@ -50,9 +59,9 @@ impl Polkit {
         uid: u32,
         prompts: &Semaphore,
         purpose: &Purpose,
-    ) -> Result<(), BusError> {
-        let answer = tokio::time::timeout(PATIENCE, self.ask(call, purpose, None)).await;
-        let mut answer = answer.map_err(|_| silent(uid, PATIENCE))?.map_err(|error| failed(uid, &error))?;
+    ) -> Result<Consent, BusError> {
+        let mut answer = self.ask_rules(call, uid, purpose).await?;
+        let mut consent = Consent::Rule;
         if !answer.is_authorized && answer.is_challenge && call.allows_prompt() {
             // Never closed.
             let _turn = prompts.acquire().await;
@@ -61,8 +70,37 @@ impl Polkit {
             // Without an answer in time, dropping the prompt takes the question back.
             answer = answered.map_err(|_| silent(uid, PROMPT))?.map_err(|error| failed(uid, &error))?;
             prompt.forget();
+            consent = Consent::Person;
+        }
+        decide(uid, &answer).map(|()| consent)
+    }
+
+    /// Asks about a part of what was agreed to already. Nobody is prompted.
+    ///
+    /// # Errors
+    /// This part is refused; or it needs a person, and none has agreed to the whole; or polkit cannot tell.
+    pub(super) async fn check_again(
+        &self,
+        call: &Call,
+        uid: u32,
+        consent: Consent,
+        purpose: &Purpose,
+    ) -> Result<(), BusError> {
+        let answer = self.ask_rules(call, uid, purpose).await?;
+        if answer.is_challenge && consent == Consent::Person {
+            return Ok(());
         }
         decide(uid, &answer)
+    }
+
+    async fn ask_rules(
+        &self,
+        call: &Call,
+        uid: u32,
+        purpose: &Purpose,
+    ) -> Result<AuthorizationResult, BusError> {
+        let answer = tokio::time::timeout(PATIENCE, self.ask(call, purpose, None)).await;
+        answer.map_err(|_| silent(uid, PATIENCE))?.map_err(|error| failed(uid, &error))
     }
 
     async fn ask(
@@ -125,13 +163,20 @@ impl Drop for Prompt {
 
 /// What rules see in `action.lookup(...)`.
 fn details(purpose: &Purpose) -> Vec<(&'static str, String)> {
+    // The action's own message speaks of one provisioning domain.
+    let message = match (&purpose.pvd, &purpose.name) {
+        (None, Some(name)) => Some(format!("Authentication is required to connect to {name} in any network")),
+        _ => None,
+    };
     let optional = [
+        ("pvd", purpose.pvd.clone()),
+        ("name", purpose.name.clone()),
+        ("polkit.message", message),
         ("address", purpose.address.map(|address| address.to_string())),
         ("port", purpose.port.map(|port| port.to_string())),
         ("source", purpose.source.map(|source| source.to_string())),
     ];
-    let optional = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    [("pvd", purpose.pvd.clone())].into_iter().chain(optional).collect()
+    optional.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn decide(uid: u32, answer: &AuthorizationResult) -> Result<(), BusError> {
@@ -213,8 +258,8 @@ mod tests {
 
     #[test]
     fn rules_see_what_is_named() {
-        let mut purpose =
-            Purpose { pvd: "implicit:eth0:ipv4".to_owned(), address: None, port: None, source: None };
+        let pvd = Some("implicit:eth0:ipv4".to_owned());
+        let mut purpose = Purpose { pvd, ..Purpose::default() };
         assert_eq!(details(&purpose), [("pvd", "implicit:eth0:ipv4".to_owned())]);
         purpose.address = Some([192, 0, 2, 1].into());
         purpose.port = Some(80);
@@ -222,5 +267,13 @@ mod tests {
         let keys: HashMap<_, _> = details(&purpose).into_iter().collect();
         assert_eq!(keys["address"], "192.0.2.1");
         assert_eq!((keys["port"].as_str(), keys["source"].as_str()), ("80", "192.0.2.9"));
+        // By name: in any provisioning domain, then in one.
+        let name = Some("www.example.org".to_owned());
+        let mut purpose = Purpose { name, port: Some(443), ..Purpose::default() };
+        let keys: Vec<&str> = details(&purpose).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["name", "polkit.message", "port"]);
+        purpose.pvd = Some("home.example".to_owned());
+        assert_eq!(details(&purpose)[0], ("pvd", "home.example".to_owned()));
+        assert!(details(&purpose).iter().all(|(key, _)| *key != "polkit.message"));
     }
 }
