@@ -142,15 +142,21 @@ impl NetworkManager {
         self.devices.insert(path.to_owned(), known);
         let managed = device.get("Managed").and_then(|managed| bool::try_from(managed).ok()).unwrap_or(true);
         let word = if managed { word(bus, &parts).await? } else { Word::default() };
-        self.tell(ifindex, word, events);
+        let state = device.get("State").and_then(|state| u32::try_from(state).ok());
+        self.tell_when(self.starting || state.is_some_and(is_activating), ifindex, word, events);
         Ok(())
     }
 
     /// Tells what is another than before. While NetworkManager starts, what it lacks is not gone yet.
     fn tell(&mut self, ifindex: Ifindex, word: Word, events: &mut Vec<Event>) {
+        self.tell_when(self.starting, ifindex, word, events);
+    }
+
+    /// [`Self::tell`]; while `unfinished`, what is lacking may be still to come. The kernel tells when addresses go.
+    fn tell_when(&mut self, unfinished: bool, ifindex: Ifindex, word: Word, events: &mut Vec<Event>) {
         let told = self.told.entry(ifindex).or_default();
         let client = LeaseClient::NetworkManager;
-        if told.dhcp4 != word.dhcp4 && !(self.starting && word.dhcp4.is_none()) {
+        if told.dhcp4 != word.dhcp4 && !(unfinished && word.dhcp4.is_none()) {
             let lease = word.dhcp4.as_ref().and_then(|options| network_manager::lease(options, clocks()));
             tracing::debug!(ifindex, address = ?lease.as_ref().map(|lease| lease.address), "NetworkManager: DHCPv4");
             events.push(lease.map_or(Event::LeaseGone { ifindex, client }, |lease| Event::Lease {
@@ -160,7 +166,7 @@ impl NetworkManager {
             }));
             told.dhcp4 = word.dhcp4;
         }
-        if told.dhcp6 != word.dhcp6 && !(self.starting && word.dhcp6.is_none()) {
+        if told.dhcp6 != word.dhcp6 && !(unfinished && word.dhcp6.is_none()) {
             let lease = word.dhcp6.as_ref().and_then(network_manager::dhcpv6);
             tracing::debug!(ifindex, addresses = ?lease.as_ref().map(|lease| &lease.addresses), "NetworkManager: DHCPv6");
             events.push(lease.map_or(Event::Dhcpv6Gone { ifindex, client }, |lease| Event::Dhcpv6 {
@@ -170,13 +176,18 @@ impl NetworkManager {
             }));
             told.dhcp6 = word.dhcp6;
         }
-        if told.settings != word.settings && !(self.starting && word.settings.is_empty()) {
+        if told.settings != word.settings && !(unfinished && word.settings.is_empty()) {
             let manager = SettingsManager::NetworkManager;
             tracing::debug!(ifindex, servers = ?word.settings.dns_servers, "NetworkManager: settings");
             events.push(Event::Settings { ifindex, manager, settings: Box::new(word.settings.clone()) });
             told.settings = word.settings;
         }
     }
+}
+
+/// Whether a device is being configured: NM_DEVICE_STATE_PREPARE to NM_DEVICE_STATE_SECONDARIES.
+const fn is_activating(state: u32) -> bool {
+    matches!(state, 40..=90)
 }
 
 /// Reads the parts of a device's configuration: IPv4, IPv6, DHCPv4, DHCPv6.
