@@ -158,6 +158,8 @@ async fn call_everything(client: &Connection) {
     drop(manager.get_provisioning_domains_by_id("home.example").await);
     drop(manager.get_provisioning_domains_by_address("192.0.2.1").await);
 
+    drop(mif::connect_to_name(client, &mif::NameRequest::new("www.example", 80)).await);
+
     let pvd = ProvisioningDomainProxy::new(client, PVD).await.unwrap();
     drop(pvd.get_configuration_data("any", "mtu").await);
     drop(pvd.get_all_configuration_data("any").await);
