@@ -124,6 +124,19 @@ impl Node {
         self.within(move || process::output_now(command))
     }
 
+    /// How many packets each counter of a table of nftables has counted, in the order of its rules.
+    ///
+    /// # Panics
+    /// When the table has another number of counters.
+    #[track_caller]
+    pub fn counters<const N: usize>(&self, family: &str, table: &str) -> [u64; N] {
+        let listing = self.run("nft", ["list", "table", family, table]);
+        let counted = listing.split("packets ").skip(1);
+        let counted = counted.filter_map(|rest| rest.split_whitespace().next()?.parse().ok());
+        let counted: Vec<u64> = counted.collect();
+        counted.try_into().unwrap_or_else(|_| panic!("not the {N} counters: {listing}"))
+    }
+
     /// Starts a program in this node.
     #[track_caller]
     pub fn spawn(&self, name: &str, command: Command) -> Process {

@@ -12,6 +12,7 @@ use mif::{Error, ErrorKind, Message, Messages, State, Subscriber};
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::daemons::{Bus, Mifd, MifdSettings};
+use crate::topology::TwoIsps;
 use crate::universe::Universe;
 use crate::wait::{completes, eventually, within};
 
@@ -49,6 +50,16 @@ impl ServedHost {
             completes("a subscriber", Subscriber::create(&connection, "first")).await.expect("one");
         subscriber.close().await.expect("close a subscriber");
         Self { bus, mifd, connection }
+    }
+
+    /// Two ISPs and a host that knows the provisioning domains of both, of both families.
+    pub async fn between_two_isps(universe: &Universe) -> (TwoIsps, Self) {
+        let isps = TwoIsps::start(universe).await;
+        let host = Self::start(universe).await;
+        for family in [Family::Ipv4, Family::Ipv6] {
+            host.pvds([isps.first.link(), isps.second.link()], family, true).await;
+        }
+        (isps, host)
     }
 
     /// What there is now.

@@ -79,13 +79,7 @@ fn filter(node: &Node) {
 
 /// How many packets came to [`SILENT_PORT`], and how many connections to the echo server were begun.
 fn counted(node: &Node) -> [u64; 2] {
-    let listing = node.run("nft", ["list", "table", "inet", "testbed"]);
-    let counters: Vec<u64> = listing
-        .split("packets ")
-        .skip(1)
-        .map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap())
-        .collect();
-    counters.try_into().unwrap_or_else(|_| panic!("not the two counters: {listing}"))
+    node.counters("inet", "testbed")
 }
 
 async fn greeting(socket: OwnedFd) -> Greeting {

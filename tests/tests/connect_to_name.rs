@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use mif::happy_eyeballs::{Family as RaceFamily, Policy};
-use mif::wire::Family;
 use mif::{ConnectedToName, ErrorKind, NameRequest, connect_to_name};
 use mif_tests::echo::{ECHO_PORT, Greeting};
 use mif_tests::node::Node;
@@ -15,18 +14,9 @@ use mif_tests::process::output;
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::tool;
 use mif_tests::topology::{Isp, SHARED_NAME, TwoIsps};
-use mif_tests::universe::{self, Universe};
+use mif_tests::universe::{self};
 use mif_tests::wait::{DEADLINE, completes};
 use zbus::Connection;
-
-async fn settled(universe: &Universe) -> (TwoIsps, ServedHost) {
-    let isps = TwoIsps::start(universe).await;
-    let host = ServedHost::start(universe).await;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        host.pvds([isps.first.link(), isps.second.link()], family, true).await;
-    }
-    (isps, host)
-}
 
 fn shared() -> NameRequest {
     NameRequest::new(SHARED_NAME, ECHO_PORT)
@@ -63,7 +53,7 @@ fn isp<'a>(isps: &'a TwoIsps, id: &str) -> (&'a Isp, &'a Isp) {
 #[test]
 fn the_socket_is_the_callers_and_stays_in_the_pvd_that_won() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         for (link, family) in [("eth1", RaceFamily::V4), ("eth2", RaceFamily::V6)] {
             let request = NameRequest { family: Some(family), ..requiring(&format!("interface:{link}")) };
             let connected = connect(&host.connection, &request).await.unwrap();
@@ -92,7 +82,7 @@ fn the_socket_is_the_callers_and_stays_in_the_pvd_that_won() {
 #[test]
 fn gdbus_gets_a_socket_and_errors_in_words() {
     universe::run(async |universe| {
-        let (_isps, _host) = settled(&universe).await;
+        let (_isps, _host) = ServedHost::between_two_isps(&universe).await;
         let call = async |arguments: &[&str]| {
             let mut command = tool::command("gdbus");
             command.args(["call", "--system", "--dest=org.ietf.Mif1", "--object-path=/org/ietf/Mif1"]);
@@ -118,7 +108,7 @@ fn gdbus_gets_a_socket_and_errors_in_words() {
 #[test]
 fn a_dead_network_and_a_pulled_cable_are_left_for_the_other() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let first = connect(&host.connection, &shared()).await.unwrap();
         let (winner, other) = isp(&isps, &first.pvd_id);
         winner.pull_cable().await;
@@ -143,7 +133,7 @@ fn a_dead_network_and_a_pulled_cable_are_left_for_the_other() {
 #[test]
 fn what_belongs_to_a_caller_or_a_pvd_ends_with_it() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         // What is kept of servers is there from now on.
         connect(&host.connection, &shared()).await.unwrap();
         for isp in [&isps.first, &isps.second] {
@@ -178,7 +168,7 @@ fn what_belongs_to_a_caller_or_a_pvd_ends_with_it() {
 #[test]
 fn a_lost_race_says_why() {
     universe::run(async |universe| {
-        let (_isps, host) = settled(&universe).await;
+        let (_isps, host) = ServedHost::between_two_isps(&universe).await;
         let cases = [
             (
                 NameRequest::new("nowhere.test", ECHO_PORT),

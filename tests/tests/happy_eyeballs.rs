@@ -7,24 +7,14 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use mif::happy_eyeballs::{Defeat, Happening, Options, Policy, Raced, Sockets, connect};
-use mif::wire::Family;
 use mif::{BusChoice, Error, ErrorKind};
 use mif_tests::echo::{ECHO_PORT, Greeting};
 use mif_tests::node::Node;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{Isp, SHARED_NAME, TwoIsps};
-use mif_tests::universe::{self, Universe};
+use mif_tests::universe::{self};
 use mif_tests::wait::{DEADLINE, completes};
 use zbus::Connection;
-
-async fn settled(universe: &Universe) -> (TwoIsps, ServedHost) {
-    let isps = TwoIsps::start(universe).await;
-    let host = ServedHost::start(universe).await;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        host.pvds([isps.first.link(), isps.second.link()], family, true).await;
-    }
-    (isps, host)
-}
 
 async fn race(connection: &Connection, name: &str, options: &Options) -> mif::Result<Raced> {
     completes("the end of the race", connect(connection, name, ECHO_PORT, options)).await
@@ -57,7 +47,7 @@ fn isp<'a>(isps: &'a TwoIsps, id: &str) -> (&'a Isp, &'a Isp) {
 #[test]
 fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         for link in ["eth1", "eth2"] {
             for sockets in [Sockets::Own, Sockets::Service] {
                 let options = Options { sockets, ..requiring(&format!("interface:{link}")) };
@@ -92,7 +82,7 @@ fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
 #[test]
 fn a_pvd_that_drops_everything_costs_one_attempt_delay() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let free = race(&host.connection, SHARED_NAME, &Options::default()).await.unwrap();
         let (dead, alive) = isp(&isps, &free.pvd.id);
         drop_everything(dead.node());
@@ -116,7 +106,7 @@ fn a_pvd_that_drops_everything_costs_one_attempt_delay() {
 #[test]
 fn the_next_connection_goes_the_other_way_within_a_second_of_the_pulled_cable() {
     universe::run(async |universe| {
-        let (isps, host) = settled(&universe).await;
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let first = race(&host.connection, SHARED_NAME, &Options::default()).await.unwrap();
         let (winner, other) = isp(&isps, &first.pvd.id);
         let download = TcpStream::from(first.socket);
@@ -141,7 +131,7 @@ fn the_next_connection_goes_the_other_way_within_a_second_of_the_pulled_cable() 
 #[test]
 fn a_lost_race_says_why() {
     universe::run(async |universe| {
-        let (_isps, host) = settled(&universe).await;
+        let (_isps, host) = ServedHost::between_two_isps(&universe).await;
         let cases = [
             (
                 "nowhere.test",

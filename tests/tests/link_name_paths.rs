@@ -61,11 +61,7 @@ impl Network {
     }
 
     fn counted(&self) -> [u64; 2] {
-        let listing = self.node.run("nft", ["list", "table", "ip", "names"]);
-        let counters = listing.split("packets ").skip(1);
-        let counters: Vec<u64> =
-            counters.map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap()).collect();
-        counters.try_into().unwrap_or_else(|_| panic!("not the two counters: {listing}"))
+        self.node.counters("ip", "names")
     }
 }
 

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use mif::wire::Family;
 use mif_tests::daemons::program;
 use mif_tests::process::{Output, Process, output};
 use mif_tests::served_host::ServedHost;
@@ -38,11 +37,7 @@ async fn json(arguments: &[&str]) -> Value {
 
 /// Two ISPs and mifd, which knows all of both.
 async fn settled(universe: &Universe) -> (TwoIsps, ServedHost) {
-    let isps = TwoIsps::start(universe).await;
-    let host = ServedHost::start(universe).await;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        host.pvds([isps.first.link(), isps.second.link()], family, true).await;
-    }
+    let (isps, host) = ServedHost::between_two_isps(universe).await;
     eventually("the end of the start", async || {
         let state = host.state().await;
         let addresses = state.pvds().map(|pvd| pvd.addresses.len()).sum::<usize>();

@@ -96,13 +96,7 @@ fn count_owners(host: &Node) {
 
 /// Those of the service user, and those of the member.
 fn counted(host: &Node) -> [u64; 2] {
-    let listing = host.run("nft", ["list", "table", "inet", "owners"]);
-    let counters: Vec<u64> = listing
-        .split("packets ")
-        .skip(1)
-        .map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap())
-        .collect();
-    counters.try_into().unwrap_or_else(|_| panic!("not the two counters: {listing}"))
+    host.counters("inet", "owners")
 }
 
 #[test]

@@ -458,13 +458,7 @@ fn count_dns_packets(network: &Network, number: u8) {
 }
 
 fn dns_packets(network: &Network) -> [u64; 2] {
-    let listing = network.node.run("nft", ["list", "table", "ip", "dns"]);
-    let counters: Vec<u64> = listing
-        .split("packets ")
-        .skip(1)
-        .map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap())
-        .collect();
-    counters.try_into().unwrap_or_else(|_| panic!("not the two counters: {listing}"))
+    network.node.counters("ip", "dns")
 }
 
 #[test]

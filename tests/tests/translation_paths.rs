@@ -105,13 +105,7 @@ impl Isp {
 
     /// Packets to the resolver with a source of this ISP, and all others.
     fn packets(&self) -> [u64; 2] {
-        let listing = self.node.run("nft", ["list", "table", "inet", "paths"]);
-        let counters: Vec<u64> = listing
-            .split("packets ")
-            .skip(1)
-            .map(|rest| rest.split_whitespace().next().unwrap().parse().unwrap())
-            .collect();
-        counters.try_into().unwrap_or_else(|_| panic!("not the two counters: {listing}"))
+        self.node.counters("inet", "paths")
     }
 
     /// Every name that was asked for here, but for the one by which NAT64s are found (RFC 7050).

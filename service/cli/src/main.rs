@@ -15,6 +15,7 @@ mod output;
 mod selection;
 mod status;
 mod translate;
+mod variant;
 
 use std::process::ExitCode;
 

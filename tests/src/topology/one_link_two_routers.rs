@@ -105,15 +105,7 @@ impl RouterOnLink {
 
     /// How many packets from the link it dropped for their source, and how many it forwarded.
     pub fn dropped_and_forwarded(&self) -> (u64, u64) {
-        let listing = self.node.run("nft", ["list", "chain", "ip6", "bcp38", "forward"]);
-        let counters: Vec<u64> = listing
-            .split("packets ")
-            .skip(1)
-            .filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
-            .collect();
-        match counters[..] {
-            [dropped, forwarded] => (dropped, forwarded),
-            _ => panic!("not the two counters of the filter: {listing}"),
-        }
+        let [dropped, forwarded] = self.node.counters("ip6", "bcp38");
+        (dropped, forwarded)
     }
 }
