@@ -52,14 +52,27 @@ pub async fn connect(bus: &BusChoice) -> Result<Connection> {
 /// # Errors
 /// [`Error::Disconnected`] when the bus is lost.
 pub async fn service_present(connection: &Connection) -> Result<()> {
+    service_is(connection, true).await
+}
+
+/// Waits until nobody owns the name of the service: after [`crate::wire::ClosedReason::Shutdown`] it does for a
+/// moment still, and a call would have the bus start it again.
+///
+/// # Errors
+/// [`Error::Disconnected`] when the bus is lost.
+pub async fn service_absent(connection: &Connection) -> Result<()> {
+    service_is(connection, false).await
+}
+
+async fn service_is(connection: &Connection, wanted: bool) -> Result<()> {
     let bus = DBusProxy::new(connection).await?;
-    // Listen first, then look: the name cannot come unseen in between.
+    // Listen first, then look: no change comes unseen in between.
     let mut changes = bus.receive_name_owner_changed_with_args(&[(0, BUS_NAME)]).await?;
-    if bus.name_has_owner(BusName::try_from(BUS_NAME)?).await? {
+    if bus.name_has_owner(BusName::try_from(BUS_NAME)?).await? == wanted {
         return Ok(());
     }
     while let Some(change) = changes.next().await {
-        if change.args()?.new_owner().is_some() {
+        if change.args()?.new_owner().is_some() == wanted {
             return Ok(());
         }
     }

@@ -7,7 +7,7 @@
 //! Two ways in:
 //! - [`State::read`]: everything there is now, in one call. [`translate_name`], [`connect_to_address`]
 //!   and [`bind_socket`] do one thing in one PvD and return its result. The proxies in [`proxy`] are the members of the
-//!   contract one to one.
+//!   contract one to one. [`ProvisioningDomain::read`] and [`Interface::read`] are for one object that has changed.
 //! - [`Subscriber`]: the draft's messages as they come: interfaces, PvDs, their configuration elements and
 //!   addresses, names translated, connections made.
 //! - [`happy_eyeballs`]: a connection to a name over all PvDs, or those that a policy names. [`connect_to_name`] has
@@ -37,6 +37,7 @@
 
 pub mod blocking;
 mod bus;
+mod changes;
 mod error;
 pub mod happy_eyeballs;
 mod high_level;
@@ -48,7 +49,8 @@ mod state;
 mod subscriber;
 pub mod wire;
 
-pub use bus::{BusChoice, connect, service_present};
+pub use bus::{BusChoice, connect, service_absent, service_present};
+pub use changes::{PropertyChange, property_changes};
 pub use error::{Error, ErrorKind, Result};
 pub use high_level::{ConnectedToName, NameRequest, connect_to_name};
 pub use message::{ConfigurationValue, Message};

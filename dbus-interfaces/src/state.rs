@@ -7,7 +7,7 @@ use serde::Serialize;
 use zbus::{Connection, DeserializeDict, DynamicType, Message, OwnedObjectPath, Type};
 
 use crate::error::{Error, Result};
-use crate::names::{BUS_NAME, MANAGER_INTERFACE, ROOT_PATH};
+use crate::names::{BUS_NAME, INTERFACE_INTERFACE, MANAGER_INTERFACE, PVD_INTERFACE, ROOT_PATH};
 use crate::wire::{
     AddressEntry, AddressState, Deadline, Element, Family, InterfaceKind, InterfaceState, Origin,
     parse_address,
@@ -97,8 +97,8 @@ impl State {
     /// [`Error::Unexpected`] when an answer is not of the contract.
     pub async fn read(connection: &Connection) -> Result<Self> {
         let (objects, manager) = futures_util::future::try_join(
-            call(connection, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &()),
-            call(connection, "org.freedesktop.DBus.Properties", "GetAll", &MANAGER_INTERFACE),
+            call(connection, ROOT_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &()),
+            properties(connection, ROOT_PATH, MANAGER_INTERFACE),
         )
         .await?;
         Self::decode(&objects, &manager)
@@ -151,6 +151,36 @@ impl State {
     #[must_use]
     pub fn is_default(&self, pvd: &ProvisioningDomain) -> bool {
         self.default_pvds.contains(&pvd.path)
+    }
+}
+
+impl Interface {
+    /// Reads the properties of one interface, without its PvDs.
+    ///
+    /// # Errors
+    /// [`Error::Reply`] of kind [`crate::ErrorKind::UnknownObject`] when it is gone.
+    pub async fn read(connection: &Connection, path: &OwnedObjectPath) -> Result<Self> {
+        let properties = properties(connection, path.as_str(), INTERFACE_INTERFACE).await?;
+        let properties: InterfaceProperties = properties
+            .body()
+            .deserialize()
+            .map_err(|error| Error::unexpected(format!("properties of {path}"), error))?;
+        Ok(properties.into_interface(path.clone()))
+    }
+}
+
+impl ProvisioningDomain {
+    /// Reads the properties of one PvD.
+    ///
+    /// # Errors
+    /// [`Error::Reply`] of kind [`crate::ErrorKind::UnknownObject`] when it is gone.
+    pub async fn read(connection: &Connection, path: &OwnedObjectPath) -> Result<Self> {
+        let properties = properties(connection, path.as_str(), PVD_INTERFACE).await?;
+        let properties: PvdProperties = properties
+            .body()
+            .deserialize()
+            .map_err(|error| Error::unexpected(format!("properties of {path}"), error))?;
+        properties.into_pvd(path.clone())
     }
 }
 
@@ -257,11 +287,21 @@ fn addresses(texts: &[String], property: &str, pvd: &OwnedObjectPath) -> Result<
     texts.iter().map(|text| parse_address(text, &format!("{property} of {pvd}"))).collect()
 }
 
-async fn call<B>(connection: &Connection, interface: &str, method: &str, body: &B) -> Result<Message>
+async fn properties(connection: &Connection, path: &str, interface: &str) -> Result<Message> {
+    call(connection, path, "org.freedesktop.DBus.Properties", "GetAll", &interface).await
+}
+
+async fn call<B>(
+    connection: &Connection,
+    path: &str,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<Message>
 where
     B: Serialize + DynamicType,
 {
-    Ok(connection.call_method(Some(BUS_NAME), ROOT_PATH, Some(interface), method, body).await?)
+    Ok(connection.call_method(Some(BUS_NAME), path, Some(interface), method, body).await?)
 }
 
 #[cfg(test)]

@@ -21,8 +21,17 @@ pub const PROGRAMS: &str = "/run/testbed/programs";
 
 /// Parts of `/etc` that programs need to run at all; the rest of the machine's configuration
 /// stays outside, so that it cannot change a test.
-const KEPT_OF_ETC: &[&str] =
-    &["alternatives", "iproute2", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "protocols", "services"];
+const KEPT_OF_ETC: &[&str] = &[
+    "alternatives",
+    "fonts",
+    "iproute2",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "protocols",
+    "services",
+    "xdg",
+];
 
 /// Users that daemons want to become. In a user namespace only uid 0 exists, so they all are it.
 const ALIASES_OF_ROOT: &[&str] = &[

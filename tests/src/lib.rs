@@ -29,6 +29,7 @@
 pub mod booted;
 pub mod cable;
 pub mod daemons;
+pub mod desktop;
 pub mod dns;
 pub mod echo;
 pub mod encrypted_dns;

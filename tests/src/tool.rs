@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Where programs are looked for: the PATH of an ordinary user leaves `sbin` out.
-pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec";
 
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
+    ("Xvfb", "xvfb"),
+    ("appstreamcli", "appstream"),
+    ("at-spi-bus-launcher", "at-spi2-core"),
     ("busctl", "systemd"),
     ("cc", "gcc"),
     ("dbus-daemon", "dbus-daemon"),
+    ("desktop-file-validate", "desktop-file-utils"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcpcd", "dhcpcd-base"),
     ("dnsmasq", "dnsmasq-base"),
@@ -19,8 +23,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gdbus", "libglib2.0-bin"),
     ("ip", "iproute2"),
     ("jq", "jq"),
+    ("msgcmp", "gettext"),
+    ("msgfmt", "gettext"),
     ("nft", "nftables"),
     ("nsenter", "util-linux"),
+    ("openbox", "openbox"),
     ("python3", "python3-gi"),
     ("radvd", "radvd"),
     ("setpriv", "util-linux"),
@@ -28,6 +35,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("systemd-analyze", "systemd"),
     ("systemd-nspawn", "systemd-container"),
     ("unshare", "util-linux"),
+    ("xdotool", "xdotool"),
+    ("xgettext", "gettext"),
 ];
 
 /// A command for a program of [`SEARCH_PATH`].

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::command::{self, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, Programs};
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub struct Options {
 /// # Errors
 /// When there is none of that name, or one fails.
 pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
-    dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test])?;
+    dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test, Purpose::Desktop])?;
     dependencies.unpack_peers()?;
     let known = benchmarks()?;
     let chosen: Vec<&String> = match &options.name {
@@ -37,7 +37,7 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
         let known = if known.is_empty() { "none yet".to_owned() } else { known.join(" ") };
         return Err(Error::NoBenchmark { name, known });
     }
-    workspace::build(Profile::Release)?;
+    workspace::build(Profile::Release, Programs::All)?;
     for benchmark in chosen {
         say(benchmark);
         let program = workspace::program(benchmark, Profile::Release)?;

@@ -20,6 +20,8 @@ pub enum Purpose {
     Run,
     /// Tests and demo.
     Test,
+    /// The applet and its tests.
+    Desktop,
     /// `cargo xtask fuzz`.
     Fuzz,
     /// `cargo xtask package`.
@@ -34,6 +36,7 @@ impl Purpose {
             "build" => Some(Self::Build),
             "run" => Some(Self::Run),
             "test" => Some(Self::Test),
+            "desktop" => Some(Self::Desktop),
             "fuzz" => Some(Self::Fuzz),
             "package" => Some(Self::Package),
             "system" => Some(Self::System),

@@ -10,7 +10,7 @@ use crate::workspace;
 /// # Errors
 /// When one of them finds something.
 pub fn lint(dependencies: &Dependencies) -> Result<(), Error> {
-    dependencies.ensure(&[Purpose::Build])?;
+    dependencies.ensure(&[Purpose::Build, Purpose::Desktop])?;
     command::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
     command::run(workspace::cargo().args(clippy))?;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::Error;
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, Programs};
 
 /// The interfaces, in the order of a reader.
 const INTERFACES: [&str; 5] = ["Manager", "HighLevel", "Interface", "ProvisioningDomain", "Subscriber"];
@@ -25,7 +25,7 @@ pub fn write() -> Result<(), Error> {
         let path = workspace::root().join(path);
         fs::write(&path, text).map_err(|source| Error::File { path, source })?;
     }
-    workspace::build(Profile::Dev)?;
+    workspace::build(Profile::Dev, Programs::WithoutDesktop)?;
     let mut mifctl = Command::new(workspace::program("mifctl", Profile::Dev)?);
     command::run(mifctl.arg("manual").arg(workspace::target()?.join("man")))
 }

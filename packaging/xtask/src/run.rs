@@ -11,7 +11,7 @@ use crate::command::{self, Daemon, INTERVAL, as_root, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::interrupt;
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, Programs};
 
 /// How long mifd may take to serve; its start-up rule alone allows four seconds per link.
 const START: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ pub struct Options {
 pub fn run(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
     dependencies.ensure(&[Purpose::Build, Purpose::Run])?;
     let profile = if options.release { Profile::Release } else { Profile::Dev };
-    workspace::build(profile)?;
+    workspace::build(profile, Programs::WithoutDesktop)?;
     interrupt::catch();
     let bus = Bus::start()?;
     let log = workspace::target()?.join("mifd.log");

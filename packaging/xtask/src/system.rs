@@ -8,7 +8,7 @@ use crate::command::{self, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::package::{self, Kind};
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, Programs};
 
 /// The Debian that is booted, and what is in it before the packages are.
 const SUITE: &str = "bookworm";
@@ -32,7 +32,7 @@ pub fn test(dependencies: &Dependencies) -> Result<(), Error> {
         fs::remove_file(&packages).map_err(|source| Error::File { path: packages.clone(), source })?;
     }
     std::os::unix::fs::symlink(&made, &packages).map_err(|source| Error::File { path: packages, source })?;
-    workspace::build(Profile::Dev)?;
+    workspace::build(Profile::Dev, Programs::WithoutDesktop)?;
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--locked", "--package=mif-tests", "--features=system", "--test=system"]);
     // Each of them boots a system.

@@ -7,7 +7,7 @@ use crate::command::{self, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::system;
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, Programs};
 
 /// Universes run side by side; more than four on two cores only wait for each other.
 const THREADS: &str = "--test-threads=4";
@@ -40,9 +40,9 @@ pub fn test(dependencies: &Dependencies, options: &Options) -> Result<(), Error>
     if options.system {
         return system::test(dependencies);
     }
-    dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test])?;
+    dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test, Purpose::Desktop])?;
     dependencies.unpack_peers()?;
-    workspace::build(Profile::Dev)?;
+    workspace::build(Profile::Dev, Programs::All)?;
     let (first, second) = targets()?;
     if is_root() && !options.unprivileged {
         everything()?;

@@ -42,18 +42,30 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Builds every program. The whole workspace at once: for a part of it cargo would choose other
-/// features of the dependencies and build them a second time.
+/// Builds programs. As much of the workspace as there is a use for at once: for a part of it cargo would choose
+/// other features of the dependencies and build them a second time.
 ///
 /// # Errors
 /// When it does not build.
-pub fn build(profile: Profile) -> Result<(), Error> {
+pub fn build(profile: Profile, programs: Programs) -> Result<(), Error> {
     let mut cargo = cargo();
     cargo.args(["build", "--workspace", "--bins", "--locked"]);
+    if programs == Programs::WithoutDesktop {
+        cargo.args(["--exclude", "mif-applet"]);
+    }
     if profile == Profile::Release {
         cargo.arg("--release");
     }
     command::run(&mut cargo)
+}
+
+/// Which programs are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// Every one.
+    All,
+    /// All but the applet, so that nobody needs GTK for the service.
+    WithoutDesktop,
 }
 
 /// How programs are built.

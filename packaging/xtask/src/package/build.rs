@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::workspace;
 
 /// The crates whose programs are packaged.
-const CRATES: [&str; 2] = ["mifd", "mifctl"];
+const CRATES: [&str; 3] = ["mifd", "mifctl", "mif-applet"];
 
 /// Unpacks the source archive in `folder` and builds it there. Returns the folder of the programs.
 ///

@@ -58,7 +58,7 @@ struct Release {
 /// # Errors
 /// When something cannot be built, or a package does not pass its check.
 pub fn package(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
-    dependencies.ensure(&[Purpose::Build, Purpose::Package])?;
+    dependencies.ensure(&[Purpose::Build, Purpose::Desktop, Purpose::Package])?;
     let release = Release::build()?;
     if options.reproduce {
         let again = build::programs(&release.output.join("build-again"), &release.source, &release.version)?;

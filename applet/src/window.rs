@@ -1,0 +1,348 @@
+//! The window.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use gtk::{gdk, gio, glib};
+use zbus::OwnedObjectPath;
+
+use crate::client::{Client, Command, Link};
+use crate::clock;
+use crate::model::details::sign_in_page;
+use crate::model::network::{Identity, Network};
+use crate::model::timeline::Entry;
+
+mod actions;
+mod export;
+mod trying;
+
+mod imp {
+    use super::{Cell, Client, Identity, Network, Rc, RefCell, glib};
+    use adw::subclass::prelude::*;
+    use gtk::CompositeTemplate;
+    use gtk::prelude::*;
+
+    use crate::details_page::DetailsPage;
+    use crate::model::attempt::Attempt;
+    use crate::sidebar::Sidebar;
+    use crate::timeline_page::TimelinePage;
+    use crate::trouble_page::TroublePage;
+    use crate::try_page::TryPage;
+
+    #[derive(Debug, Default, CompositeTemplate)]
+    #[template(resource = "/org/ietf/Mif1/Applet/window.ui")]
+    pub struct Window {
+        #[template_child]
+        pub toasts: TemplateChild<adw::ToastOverlay>,
+        #[template_child]
+        pub leaflet: TemplateChild<adw::Leaflet>,
+        #[template_child]
+        pub list_title: TemplateChild<adw::WindowTitle>,
+        #[template_child]
+        pub list_stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub sidebar: TemplateChild<Sidebar>,
+        #[template_child]
+        pub content_stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub trouble: TemplateChild<TroublePage>,
+        #[template_child]
+        pub pages: TemplateChild<adw::ViewStack>,
+        #[template_child]
+        pub details: TemplateChild<DetailsPage>,
+        #[template_child]
+        pub try_page: TemplateChild<TryPage>,
+        #[template_child]
+        pub timeline: TemplateChild<TimelinePage>,
+        /// The number of the last attempt, and it itself while it is under way.
+        pub run: Cell<u64>,
+        pub attempt: RefCell<Option<Attempt>>,
+        /// The latest first.
+        pub history: RefCell<Vec<Attempt>>,
+        pub client: RefCell<Option<Client>>,
+        pub network: RefCell<Rc<RefCell<Network>>>,
+        /// What was selected last, to be found again after a restart of the service.
+        pub wanted: RefCell<Option<Identity>>,
+        pub clock: RefCell<Option<glib::SourceId>>,
+        pub chooser: RefCell<Option<gtk::FileChooserNative>>,
+        pub ticks: Cell<u32>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Window {
+        const NAME: &'static str = "MifWindow";
+        type Type = super::Window;
+        type ParentType = adw::ApplicationWindow;
+
+        fn class_init(class: &mut Self::Class) {
+            Sidebar::ensure_type();
+            DetailsPage::ensure_type();
+            TroublePage::ensure_type();
+            TryPage::ensure_type();
+            TimelinePage::ensure_type();
+            class.bind_template();
+            super::actions::install(class);
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for Window {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().set_up();
+        }
+    }
+    impl WidgetImpl for Window {
+        fn map(&self) {
+            self.parent_map();
+            self.obj().watch_minimized();
+            self.obj().set_clock();
+        }
+
+        fn unmap(&self) {
+            self.parent_unmap();
+            self.obj().set_clock();
+        }
+    }
+    impl WindowImpl for Window {}
+    impl ApplicationWindowImpl for Window {}
+    impl AdwApplicationWindowImpl for Window {}
+}
+
+glib::wrapper! {
+    /// The window.
+    pub struct Window(ObjectSubclass<imp::Window>)
+        @extends adw::ApplicationWindow, gtk::ApplicationWindow, gtk::Window, gtk::Widget,
+        @implements gio::ActionGroup, gio::ActionMap, gtk::Buildable,
+            gtk::ConstraintTarget, gtk::Native, gtk::Root, gtk::ShortcutManager;
+}
+
+/// Every so many seconds the PvD on display is read again: deadlines move later unannounced.
+const REFRESH: u32 = 15;
+
+impl Window {
+    /// A window of the application that shows `network` and asks `client`.
+    pub fn new(application: &adw::Application, client: Client, network: Rc<RefCell<Network>>) -> Self {
+        let window: Self = glib::Object::builder().property("application", application).build();
+        window.imp().client.replace(Some(client));
+        window.imp().network.replace(network);
+        window
+    }
+
+    fn set_up(&self) {
+        let imp = self.imp();
+        let window = self.downgrade();
+        imp.sidebar.connect_local("selected", false, move |_| {
+            if let Some(window) = window.upgrade() {
+                window.selected();
+            }
+            None
+        });
+        let window = self.downgrade();
+        imp.sidebar.connect_local("activated", false, move |_| {
+            if let Some(window) = window.upgrade() {
+                window.show_page("details");
+            }
+            None
+        });
+        self.show_link(&Link::Connecting);
+    }
+
+    fn network(&self) -> Rc<RefCell<Network>> {
+        self.imp().network.borrow().clone()
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(client) = self.imp().client.borrow().as_ref() {
+            client.send(command);
+        }
+    }
+
+    /// Another PvD is selected.
+    fn selected(&self) {
+        let imp = self.imp();
+        let path = imp.sidebar.selected();
+        let network = self.network();
+        let network = network.borrow();
+        if let Some(identity) = path.as_ref().and_then(|path| network.identity(path)) {
+            imp.wanted.replace(Some(identity));
+        }
+        imp.details.show(&network, path.as_ref());
+        drop(network);
+        self.send(Command::Show(path));
+    }
+
+    /// How the connection to the service is.
+    pub fn show_link(&self, link: &Link) {
+        let imp = self.imp();
+        let live = *link == Link::Live;
+        if !live {
+            imp.trouble.show(link);
+        }
+        imp.content_stack.set_visible_child_name(if live { "pages" } else { "trouble" });
+        imp.list_stack.set_visible_child_name(if live { "list" } else { "trouble" });
+        if !live && *link != Link::Connecting {
+            // In a narrow window, what to do is on the other page.
+            imp.leaflet.set_visible_child_name("content");
+        }
+    }
+
+    /// Everything is new.
+    pub fn reset(&self) {
+        let imp = self.imp();
+        let wanted = imp.wanted.borrow().clone();
+        self.update(None);
+        let network = self.network();
+        let network = network.borrow();
+        let again = wanted.and_then(|wanted| {
+            let mut pvds = network.pvds().into_iter().map(|pvd| pvd.facts.path.clone());
+            pvds.find(|path| network.identity(path).as_ref() == Some(&wanted))
+        });
+        drop(network);
+        if let Some(path) = again {
+            imp.sidebar.select(&path);
+        }
+    }
+
+    /// Something has changed: these PvDs, or with `None` anything.
+    pub fn update(&self, changed: Option<&[OwnedObjectPath]>) {
+        let imp = self.imp();
+        let network = self.network();
+        let network = network.borrow();
+        imp.sidebar.update(&network, changed);
+        let shown = imp.sidebar.selected();
+        let concerned = match (&shown, changed) {
+            (Some(shown), Some(changed)) => changed.contains(shown),
+            _ => true,
+        };
+        if concerned {
+            imp.details.show(&network, shown.as_ref());
+        }
+        let count = network.len();
+        imp.list_title.set_subtitle(&if count == 0 { String::new() } else { network.summary() });
+    }
+
+    /// Adds announcements to the timeline.
+    pub fn announce(&self, entries: Vec<Entry>) {
+        self.imp().timeline.add(entries);
+    }
+
+    /// Shows a page.
+    fn show_page(&self, name: &str) {
+        self.imp().pages.set_visible_child_name(name);
+        self.imp().leaflet.set_visible_child_name("content");
+    }
+
+    /// Selects a PvD and shows it.
+    pub fn show_pvd(&self, path: &OwnedObjectPath) {
+        let imp = self.imp();
+        if imp.sidebar.select(path) {
+            self.show_page("details");
+        }
+    }
+
+    /// A short message.
+    pub fn toast(&self, text: &str) {
+        self.imp().toasts.add_toast(adw::Toast::new(text));
+    }
+
+    /// Copies a text and says so.
+    fn copy(&self, text: &str) {
+        self.clipboard().set_text(text);
+        self.toast(&gettext("Copied"));
+    }
+
+    /// The sign-in page of the PvD that is selected, or else of the first that wants a sign-in.
+    fn sign_in(&self) {
+        let network = self.network();
+        let network = network.borrow();
+        let selected = self.imp().sidebar.selected();
+        let selected = selected.as_ref().and_then(|path| network.pvd(path));
+        let mut all = selected.into_iter().chain(network.pvds());
+        let page = all.find_map(|pvd| sign_in_page(&pvd.values)).map(str::to_owned);
+        drop(network);
+        match page {
+            Some(page) => self.open(&page),
+            None => self.toast(&gettext("No network wants you to sign in")),
+        }
+    }
+
+    /// Opens a page in the browser.
+    fn open(&self, url: &str) {
+        let window = self.downgrade();
+        gtk::show_uri_full(Some(self), url, gdk::CURRENT_TIME, gio::Cancellable::NONE, move |outcome| {
+            if let (Err(error), Some(window)) = (outcome, window.upgrade()) {
+                window.toast(&crate::model::words::fill(
+                    &gettext("Cannot open the page: {error}"),
+                    &[("error", error.message())],
+                ));
+            }
+        });
+    }
+
+    /// Whether a person can see it.
+    fn is_seen(&self) -> bool {
+        let minimized = self
+            .surface()
+            .and_downcast::<gdk::Toplevel>()
+            .is_some_and(|toplevel| toplevel.state().contains(gdk::ToplevelState::MINIMIZED));
+        self.is_mapped() && !minimized
+    }
+
+    fn watch_minimized(&self) {
+        if let Some(toplevel) = self.surface().and_downcast::<gdk::Toplevel>() {
+            let window = self.downgrade();
+            toplevel.connect_state_notify(move |_| {
+                if let Some(window) = window.upgrade() {
+                    window.set_clock();
+                }
+            });
+        }
+    }
+
+    /// The clock runs exactly while somebody can see it.
+    fn set_clock(&self) {
+        let seen = self.is_seen();
+        let mut running = self.imp().clock.borrow_mut();
+        match (seen, running.is_some()) {
+            (true, false) => {
+                let window = self.downgrade();
+                *running = Some(glib::timeout_add_seconds_local(1, move || {
+                    let Some(window) = window.upgrade() else { return glib::ControlFlow::Break };
+                    window.tick();
+                    glib::ControlFlow::Continue
+                }));
+            }
+            (false, true) => {
+                if let Some(source) = running.take() {
+                    source.remove();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tick(&self) {
+        let imp = self.imp();
+        let now = clock::since_boot();
+        imp.sidebar.tick(now);
+        imp.details.tick(now);
+        let ticks = imp.ticks.get().wrapping_add(1);
+        imp.ticks.set(ticks);
+        // At most one question a second.
+        let shown = ticks.is_multiple_of(REFRESH).then(|| imp.details.shown()).flatten();
+        let network = self.network();
+        let network = network.borrow();
+        let refresh = shown.or_else(|| network.expiring(now).cloned());
+        drop(network);
+        if let Some(path) = refresh {
+            self.send(Command::Refresh(path));
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! A desktop in a universe: a screen, a session bus, a window manager, and a person who sees and presses.
+//!
+//! The person sees the accessibility tree, as a screen reader does, and the screen itself; tests compare it with what
+//! `mifctl --json` says.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::daemons::program;
+use crate::process::Process;
+use crate::tool;
+use crate::universe::Universe;
+use crate::wait::eventually;
+
+/// The session bus of the desktop.
+pub const SESSION_BUS: &str = "unix:path=/run/user/0/bus";
+
+/// What the applet is called in the accessibility tree.
+pub const APPLET: &str = "mif-applet";
+
+const DISPLAY: &str = ":99";
+const SCREEN: &str = "/run/testbed/screen";
+const HOME: &str = "/run/testbed/home";
+
+/// Variables of every program of the desktop.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("DISPLAY", DISPLAY),
+    ("DBUS_SESSION_BUS_ADDRESS", SESSION_BUS),
+    ("XDG_RUNTIME_DIR", "/run/user/0"),
+    ("HOME", HOME),
+    ("GSETTINGS_BACKEND", "memory"),
+    ("GTK_A11Y", "atspi"),
+    ("GDK_BACKEND", "x11"),
+    ("GSK_RENDERER", "cairo"),
+    ("ADW_DISABLE_PORTAL", "1"),
+    ("LC_ALL", "C.UTF-8"),
+];
+
+/// The desktop.
+#[derive(Debug)]
+pub struct Desktop {
+    universe: Universe,
+    person: Mutex<Person>,
+}
+
+#[derive(Debug)]
+struct Person {
+    _child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// Something on the screen.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+pub struct Seen {
+    /// How deep in the tree.
+    pub depth: usize,
+    /// "push button", "label" ...
+    pub role: String,
+    /// What a screen reader calls it.
+    pub name: String,
+    /// What it says besides.
+    pub description: String,
+    /// Its text, where it has one.
+    pub text: Option<String>,
+    /// focused, focusable, selected, checked, sensitive.
+    pub states: Vec<String>,
+    /// Within its window: x, y, width, height.
+    pub extents: [i32; 4],
+}
+
+impl Seen {
+    /// Name or text without the characters that keep technical words together.
+    pub fn words(&self) -> String {
+        let words = self.text.as_deref().filter(|text| !text.is_empty()).unwrap_or(&self.name);
+        words.chars().filter(|letter| !matches!(letter, '\u{2066}'..='\u{2069}')).collect()
+    }
+
+    /// Whether it is in this state.
+    pub fn is(&self, state: &str) -> bool {
+        self.states.iter().any(|known| known == state)
+    }
+}
+
+impl Desktop {
+    /// Starts all of it.
+    ///
+    /// # Panics
+    /// When something of it does not start.
+    pub async fn start(universe: &Universe) -> Self {
+        for folder in [SCREEN, HOME, "/run/user/0", "/tmp/.X11-unix"] {
+            fs::create_dir_all(folder).expect("a folder of the desktop");
+        }
+        fs::set_permissions("/run/user/0", fs::Permissions::from_mode(0o700)).expect("a private folder");
+        let host = universe.host();
+        let mut bus = tool::command("dbus-daemon");
+        bus.args(["--session", "--nofork", "--print-address", "--address", SESSION_BUS]);
+        let bus = host.spawn("session-bus", with_environment(bus));
+        let mut screen = tool::command("Xvfb");
+        screen.args([
+            DISPLAY,
+            "-screen",
+            "0",
+            "1400x1000x24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+            "-fbdir",
+            SCREEN,
+        ]);
+        let screen = host.spawn("xvfb", screen);
+        bus.wait_for_log("unix:").await;
+        eventually("the screen", async || {
+            assert!(screen.exit_status().is_none(), "Xvfb ended:\n{}", screen.log());
+            let socket = Path::new("/tmp/.X11-unix/X99");
+            if socket.exists() { Ok(()) } else { Err(screen.log()) }
+        })
+        .await;
+        host.spawn("openbox", with_environment(tool::command("openbox")));
+        let mut accessibility = tool::command("at-spi-bus-launcher");
+        accessibility.arg("--launch-immediately");
+        host.spawn("at-spi", with_environment(accessibility));
+        let person = Mutex::new(Person::start());
+        Self { universe: universe.clone(), person }
+    }
+
+    /// A program of the desktop.
+    pub fn spawn(&self, name: &str, command: Command) -> Process {
+        self.universe.host().spawn(name, with_environment(command))
+    }
+
+    /// The applet.
+    pub fn applet(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+        let mut command = with_environment(Command::new(program("mif-applet")));
+        command.args(arguments).envs(environment.iter().copied());
+        self.universe.host().spawn("applet", command)
+    }
+
+    /// Everything that the applet shows now, in the order of the tree.
+    ///
+    /// # Panics
+    /// When the person is gone.
+    pub fn look(&self) -> Vec<Seen> {
+        let answer = self.ask(json!({"do": "tree"}));
+        // What goes while it is looked at is not shown.
+        serde_json::from_value(answer.clone()).unwrap_or_default()
+    }
+
+    /// Waits until something in what is shown is as wanted.
+    ///
+    /// # Panics
+    /// At the deadline, with what is shown.
+    pub async fn until<T>(&self, what: &str, mut choose: impl FnMut(&[Seen]) -> Option<T>) -> T {
+        eventually(what, async || {
+            let seen = self.look();
+            choose(&seen).ok_or_else(|| said(&seen))
+        })
+        .await
+    }
+
+    /// Waits until all of these words are shown somewhere.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn reads(&self, words: &[&str]) {
+        self.until(&format!("{words:?} on the screen"), |seen| {
+            let has =
+                |word: &&str| seen.iter().any(|it| it.words().contains(*word) || it.name.contains(*word));
+            words.iter().all(has).then_some(())
+        })
+        .await;
+    }
+
+    /// Presses what has this role and a name that begins so.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn press(&self, role: &str, name: &str) {
+        self.act("press", role, name, "").await;
+    }
+
+    /// Moves the keyboard focus there.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn focus(&self, role: &str, name: &str) {
+        self.act("focus", role, name, "").await;
+    }
+
+    /// Writes into an entry.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn write(&self, role: &str, name: &str, text: &str) {
+        self.act("write", role, name, text).await;
+    }
+
+    async fn act(&self, act: &str, role: &str, name: &str, text: &str) {
+        eventually(&format!("to {act} the {role} {name:?}"), async || {
+            let request = json!({"do": act, "role": role, "name": name, "prefix": true, "text": text});
+            match self.ask(request) {
+                Value::Bool(true) => Ok(()),
+                other => Err(format!("{other}: {}", said(&self.look()))),
+            }
+        })
+        .await;
+    }
+
+    /// Clicks with the mouse on what has this role and a name that begins so.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn click(&self, role: &str, name: &str) {
+        let [x, y, width, height] = self.place(role, name).await;
+        let (window, place) = (self.window(), [x + width / 2, y + height / 2].map(|it| it.to_string()));
+        self.xdotool(&["mousemove", "--window", &window, &place[0], &place[1], "click", "1"]);
+    }
+
+    /// Where something is within the window.
+    ///
+    /// # Panics
+    /// At the deadline.
+    pub async fn place(&self, role: &str, name: &str) -> [i32; 4] {
+        self.until(&format!("the {role} {name:?}"), |seen| {
+            seen.iter().find(|it| it.role == role && it.name.starts_with(name)).map(|it| it.extents)
+        })
+        .await
+    }
+
+    /// Presses keys, as `ctrl+q`.
+    ///
+    /// # Panics
+    /// When there is no window.
+    pub fn keys(&self, keys: &[&str]) {
+        self.xdotool(&[&["key", "--clearmodifiers"], keys].concat());
+    }
+
+    /// Types a text.
+    ///
+    /// # Panics
+    /// When there is no window.
+    pub fn types(&self, text: &str) {
+        self.xdotool(&["type", "--clearmodifiers", text]);
+    }
+
+    /// Changes the size of the window.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn resize(&self, width: i32, height: i32) {
+        let window = self.window();
+        self.xdotool(&["windowsize", &window, &width.to_string(), &height.to_string()]);
+    }
+
+    fn window(&self) -> String {
+        let found = self.xdotool(&["search", "--onlyvisible", "--class", "mif-applet"]);
+        found.lines().last().expect("a window").to_owned()
+    }
+
+    fn xdotool(&self, arguments: &[&str]) -> String {
+        let mut command = tool::command("xdotool");
+        command.args(arguments);
+        let output = with_environment(command).output().expect("xdotool");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "xdotool {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Keeps what is on the screen in `applet-screenshots` of the build folder.
+    ///
+    /// # Panics
+    /// When that cannot be written.
+    pub fn screenshot(&self, name: &str) -> PathBuf {
+        let folder = screenshots();
+        fs::create_dir_all(&folder).expect("the folder of the screenshots");
+        let path = folder.join(format!("{name}.png"));
+        let geometry = self.xdotool(&["getwindowgeometry", "--shell", &self.window()]);
+        let number = |key: &str| -> i32 {
+            let line = geometry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.and_then(|value| value.parse().ok()).unwrap_or_default()
+        };
+        let area = [number("X"), number("Y"), number("WIDTH"), number("HEIGHT")];
+        let answer = self.ask(json!({"do": "screenshot", "path": path, "area": area}));
+        assert_eq!(answer, Value::Bool(true));
+        path
+    }
+
+    fn ask(&self, mut request: Value) -> Value {
+        request["application"] = APPLET.into();
+        self.person.lock().expect("the person").ask(&request)
+    }
+}
+
+impl Person {
+    fn start() -> Self {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/desktop/person.py"));
+        let mut command = with_environment(command);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child =
+            command.spawn().expect("start /usr/bin/python3 (Debian: python3-gi gir1.2-atspi-2.0)");
+        let requests = child.stdin.take().expect("a pipe");
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { _child: child, requests, answers }
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
+        writeln!(self.requests, "{request}").expect("ask the person");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the answer of the person");
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer:?} to {request}"))
+    }
+}
+
+/// Where screenshots are kept.
+fn screenshots() -> PathBuf {
+    let profile = crate::filesystem::profile_folder().expect("the build folder");
+    profile.parent().unwrap_or(&profile).join("applet-screenshots")
+}
+
+fn with_environment(mut command: Command) -> Command {
+    command.envs(ENVIRONMENT.iter().copied());
+    command
+}
+
+/// What is shown, for a failure.
+fn said(seen: &[Seen]) -> String {
+    let line = |it: &Seen| {
+        format!(
+            "{:indent$}{} {:?} {:?} {:?}\n",
+            "",
+            it.role,
+            it.name,
+            it.words(),
+            it.states,
+            indent = it.depth
+        )
+    };
+    seen.iter().map(line).collect()
+}
