@@ -140,10 +140,19 @@ impl ServedHost {
     /// Waits until mifd has exactly `count` file descriptors open. Not as long as mifd waits for any server:
     /// what is to be closed at once must not count when it is closed for that reason.
     pub async fn wait_for_descriptors(&self, count: usize) {
-        let what = format!("mifd to have {count} descriptors besides Unix sockets");
+        self.wait_for_open_files(&format!("{count}"), |open| open == count).await;
+    }
+
+    /// The same, where work that began before they were counted may have ended since.
+    pub async fn wait_for_no_more_descriptors_than(&self, count: usize) {
+        self.wait_for_open_files(&format!("no more than {count}"), |open| open <= count).await;
+    }
+
+    async fn wait_for_open_files(&self, wanted: &str, accept: impl Fn(usize) -> bool) {
+        let what = format!("mifd to have {wanted} descriptors besides Unix sockets");
         within(AT_ONCE, &what, async || {
             let open = self.open_files();
-            if open.len() == count { Ok(()) } else { Err(format!("{}: {}", open.len(), open.join(" "))) }
+            if accept(open.len()) { Ok(()) } else { Err(format!("{}: {}", open.len(), open.join(" "))) }
         })
         .await;
     }

@@ -3,6 +3,7 @@
 use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
+use crate::connection::OnTokio;
 use crate::recorder::Recorder;
 use crate::reload::{Configuration, Reloader};
 use crate::routing::{Router, RoutingError};
@@ -286,7 +287,7 @@ async fn connect(bus: &BusChoice) -> Result<Connection, DaemonError> {
         BusChoice::Session => (Builder::session(), "the session bus".to_owned()),
         BusChoice::Address(address) => (Builder::address(address.as_str()), format!("the bus at {address}")),
     };
-    builder.build().await.map_err(|source| DaemonError::Connect { bus: shown, source })
+    builder.runtime(OnTokio).build().await.map_err(|source| DaemonError::Connect { bus: shown, source })
 }
 
 /// Watches for clients that leave, then takes the name: from here on everything can be asked.

@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod daemon;
 pub mod recorder;
 pub mod reload;

@@ -74,7 +74,9 @@ fn main() -> ExitCode {
     let set_log_level = arguments.log.is_none().then_some(set_log_level);
     let configuration = Configuration { path: arguments.config, config, set_log_level };
     let options = Options { bus, configuration, translation, routing, record: arguments.record, fetches };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One thread: a request goes from the bus to the network and back without waking another. What may block has
+    // threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(daemon::run(options));

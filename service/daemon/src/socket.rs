@@ -8,6 +8,7 @@ pub use group::{Datagram, GroupSocket};
 use mif_core::event::Ifindex;
 use mif_core::plan::Protocol;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -125,6 +126,15 @@ pub fn begin_connect(socket: &Socket, destination: SocketAddr) -> io::Result<boo
         Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a socket can be written to, or has failed, at this moment.
+///
+/// # Errors
+/// What the kernel says.
+pub fn is_writable(socket: &impl AsFd) -> io::Result<bool> {
+    let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut polled, PollTimeout::ZERO)? > 0)
 }
 
 /// Makes `uid` the owner of the socket: `ip rule uidrange`, ss and /proc/net/tcp go by it. To be done before it

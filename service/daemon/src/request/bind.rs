@@ -57,7 +57,11 @@ pub fn bind(binding: &Binding, socket: &impl AsFd) -> Result<Bound, BindFailure>
         errno => BindFailure::Other(errno.unwrap_or(0)),
     })?;
     let rules = SocketRules {
-        first_unprivileged_port: first_unprivileged_port(),
+        // No port is wanted mostly, and then there is nothing to compare.
+        first_unprivileged_port: match binding.request.local_port {
+            0 => FIRST_UNPRIVILEGED_PORT,
+            _ => first_unprivileged_port(),
+        },
         mark_mask: binding.mark.map_or(0, |mark| mark.mask),
     };
     let plan = plan::bind(&binding.snapshot, binding.pvd, &found, &binding.request, rules)

@@ -6,10 +6,10 @@ use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan};
 use mif_core::routing::Mark;
 use mif_core::snapshot::Snapshot;
 use nix::errno::Errno;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -141,24 +141,37 @@ impl Attempt {
 
 /// Waits until the handshake has ended, well or badly.
 async fn wait(socket: Socket) -> io::Result<Socket> {
+    // With a peer on this machine it is over when connect(2) returns, and nothing needs to be watched.
+    if socket::is_writable(&socket)? && is_connected(&socket)? {
+        return Ok(socket);
+    }
     // tokio takes any stream socket for this, MPTCP too, and connecting ones.
     let stream = TcpStream::from_std(socket.into())?;
     loop {
         stream.ready(Interest::WRITABLE).await?;
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        let connected = || {
-            stream.peer_addr().map_err(|error| match error.raw_os_error() {
-                Some(errno) if errno == Errno::ENOTCONN as i32 => io::ErrorKind::WouldBlock.into(),
-                _ => error,
-            })
+        let over = || match is_connected(&stream) {
+            Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
         };
-        match stream.try_io(Interest::WRITABLE, connected) {
-            Ok(_) => return Ok(stream.into_std()?.into()),
+        match stream.try_io(Interest::WRITABLE, over) {
+            Ok(()) => return Ok(stream.into_std()?.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether a handshake ended well; an error if it ended badly.
+fn is_connected(socket: &impl AsFd) -> io::Result<bool> {
+    let socket = SockRef::from(socket);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTCONN as i32) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -12,6 +12,7 @@ use mif_core::fetch::FetchPolicy;
 use mif_core::plan::{System, Systems};
 use mifd::bus::{Bus, Constants, LeftBus, Peers};
 use mifd::clock;
+use mifd::connection::OnTokio;
 use mifd::translate::Settings as Translation;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -72,7 +73,7 @@ pub fn with_service<F: Future<Output = ()>>(first: Vec<Event>, test: impl FnOnce
 impl Rig {
     async fn start(first: Vec<Event>) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let service = Builder::unix_stream(ours).server(Guid::generate()).p2p().build();
+        let service = Builder::unix_stream(ours).server(Guid::generate()).p2p().runtime(OnTokio).build();
         let client = Builder::unix_stream(theirs).p2p().build();
         let (service, client) = tokio::try_join!(service, client).unwrap();
 

@@ -108,6 +108,7 @@ impl Bench {
             plain: figure("plain", ("-", "-")),
             connect: [figure("connect", reference), figure("connect", mifd)],
             bind: [figure("bind", reference), figure("bind", mifd)],
+            refused: figure("refused", mifd),
             rate: [rate(reference), rate(mifd)],
         }
     }
@@ -120,7 +121,7 @@ impl Bench {
     async fn descriptors_stay_flat(&self) {
         let before = self.host.descriptors();
         self.client("connect", "org.ietf.Mif1", &self.pvd, CONNECTS);
-        self.host.wait_for_descriptors(before).await;
+        self.host.wait_for_no_more_descriptors_than(before).await;
         table::say(&format!("{CONNECTS} connects by one client: {before} descriptors before and after\n"));
     }
 

@@ -5,6 +5,7 @@
  *   reference serve NAME PATH                          the service
  *   reference connect NAME PATH ADDRESS PORT COUNT     ConnectToAddress, one after the other
  *   reference bind NAME PATH ADDRESS PORT COUNT        BindSocket, one after the other
+ *   reference refused NAME PATH ADDRESS PORT COUNT     BindSocket with an option that nobody knows
  *   reference flight NAME PATH ADDRESS PORT COUNT      ConnectToAddress, 32 under way
  *   reference plain - - ADDRESS PORT COUNT             connect(2), one after the other
  *
@@ -160,18 +161,37 @@ static void call_connect(sd_bus *bus, const struct target *target) {
     sd_bus_message_unref(reply);
 }
 
-static void call_bind(sd_bus *bus, const struct target *target) {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message *reply = NULL;
+/* With an option that is refused, the service takes the socket and does nothing with it. */
+static int bind_with(sd_bus *bus, const struct target *target, const char *option, sd_bus_error *error) {
+    sd_bus_message *call = NULL, *reply = NULL;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(fd, "socket");
-    int result = sd_bus_call_method(bus, target->name, target->path, INTERFACE, "BindSocket", &error, &reply,
-                                    "ha{sv}", fd, 0);
+    check(sd_bus_message_new_method_call(bus, &call, target->name, target->path, INTERFACE, "BindSocket"), "call");
+    check(option ? sd_bus_message_append(call, "ha{sv}", fd, 1, option, "u", 0)
+                 : sd_bus_message_append(call, "ha{sv}", fd, 0),
+          "append");
+    int result = sd_bus_call(bus, call, 0, error, &reply);
+    sd_bus_message_unref(call);
+    sd_bus_message_unref(reply);
+    close(fd);
+    return result;
+}
+
+static void call_bind(sd_bus *bus, const struct target *target) {
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    int result = bind_with(bus, target, NULL, &error);
     if (result < 0)
         fprintf(stderr, "%s: %s\n", error.name, error.message);
     check(result, "BindSocket");
-    sd_bus_message_unref(reply);
-    close(fd);
+}
+
+static void call_refused(sd_bus *bus, const struct target *target) {
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    if (bind_with(bus, target, "nobody-knows-this", &error) >= 0) {
+        fprintf(stderr, "BindSocket took an option that there is not\n");
+        exit(1);
+    }
+    sd_bus_error_free(&error);
 }
 
 static void call_plain(sd_bus *bus, const struct target *target) {
@@ -267,6 +287,8 @@ int main(int argc, char **argv) {
         one_after_the_other(bus, &target, count, call_connect);
     else if (strcmp(argv[1], "bind") == 0)
         one_after_the_other(bus, &target, count, call_bind);
+    else if (strcmp(argv[1], "refused") == 0)
+        one_after_the_other(bus, &target, count, call_refused);
     else if (strcmp(argv[1], "plain") == 0)
         one_after_the_other(bus, &target, count, call_plain);
     else
