@@ -22,6 +22,8 @@ pub struct State {
     pub default_pvds: Vec<OwnedObjectPath>,
     /// Links that were up when the service started are not settled yet: PvDs may be missing.
     pub startup: bool,
+    /// What the service can do here and now, by the words of `Manager.Features`.
+    pub features: Vec<String>,
 }
 
 /// A network interface.
@@ -133,7 +135,12 @@ impl State {
             return Err(Error::unexpected("Interface of a PvD", format_args!("{interface} is not there")));
         }
         interfaces.sort_by_key(|interface| interface.ifindex);
-        Ok(Self { interfaces, default_pvds: manager.default_provisioning_domains, startup: manager.startup })
+        Ok(Self {
+            interfaces,
+            default_pvds: manager.default_provisioning_domains,
+            startup: manager.startup,
+            features: manager.features.unwrap_or_default(),
+        })
     }
 
     /// All PvDs, in the order of the interfaces.
@@ -199,6 +206,7 @@ struct ManagedObject {
 struct ManagerProperties {
     default_provisioning_domains: Vec<OwnedObjectPath>,
     startup: bool,
+    features: Option<Vec<String>>,
 }
 
 #[derive(Debug, DeserializeDict, Type)]
@@ -328,6 +336,7 @@ mod tests {
             ("DefaultProvisioningDomains", Variant::from(defaults)),
             ("Startup", Variant::from(true)),
             ("InterfaceVersion", Variant::from(1_u32)),
+            ("Features", Variant::from(vec!["connect", "polkit"])),
         ]))
     }
 
@@ -384,6 +393,7 @@ mod tests {
     fn the_state_is_read_from_the_two_replies() {
         let state = State::decode(&objects(pvd("192.0.2.10")), &manager()).unwrap();
         assert!(state.startup);
+        assert_eq!(state.features, ["connect", "polkit"]);
         assert_eq!(state.interfaces.len(), 1);
         let interface = &state.interfaces[0];
         assert_eq!(interface.display_name, "Office");

@@ -434,7 +434,7 @@ fn a_wrong_configuration_is_placed_and_corrected() {
         ];
         for (text, place, advice) in cases {
             let (code, said) = started(settings().config(text)).await;
-            assert_eq!(code, Some(1), "{text:?}: {said}");
+            assert_eq!(code, Some(78), "{text:?}: {said}");
             assert!(
                 said.starts_with("mifd: ") && said.contains(place) && said.contains(advice),
                 "{text:?}: {said}"
@@ -442,7 +442,7 @@ fn a_wrong_configuration_is_placed_and_corrected() {
             assert_eq!(said.lines().count(), 1, "{said}");
         }
         let (code, said) = started(settings().argument("--config=/nonexistent/mifd.toml")).await;
-        assert_eq!(code, Some(1));
+        assert_eq!(code, Some(78));
         assert!(said.contains("/nonexistent/mifd.toml: No such file"), "{said}");
         // A good one, with the same keys, is good.
         let mifd = settings().config("log = \"warn\"\n\n[interfaces]\ngrace-ms = 10\n").start().await;

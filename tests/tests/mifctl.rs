@@ -93,7 +93,13 @@ fn status_shows_what_ip_shows() {
         assert_eq!(defaults, 2, "one of each family: {text}");
         assert_eq!(status["default_provisioning_domains"].as_array().unwrap().len(), 2);
         assert!(text.contains("DNS        192.0.2.1\n    search     isp1.test\n"), "{text}");
-        assert!(text.ends_with("lo  loopback, up\n"), "{text}");
+        assert!(text.contains("\n\nlo  loopback, up\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "\n\nThe service asks no polkit who may connect: root and members of the group mif may.\n"
+            ),
+            "{text}"
+        );
     });
 }
 

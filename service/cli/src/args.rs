@@ -140,6 +140,7 @@ network says of itself (RFC 8801).
 
 With --json, one object:
   startup       bool: links are still being asked, PvDs may be missing
+  features      what the service can do here (Manager.Features)
   default_provisioning_domains    paths
   interfaces    list of: path, ifindex, name, display_name, kind, state, provisioning_domains:
                 list of: path, id, origin, family, default (bool), elements, addresses, dns_servers,

@@ -19,6 +19,9 @@ pub enum Failure {
     /// The service owns its name and says nothing.
     #[error("the service did not answer within {0} s")]
     Silent(u64),
+    /// It does not run, and systemd could not start it.
+    #[error("the service mifd does not start: its unit has failed")]
+    UnitFailed,
     /// No PvD like that.
     #[error("there is no provisioning domain {given:?}")]
     NoSuchPvd { given: String, candidates: Vec<String> },
@@ -49,9 +52,9 @@ impl Failure {
     /// As documented in `mifctl --help`.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Service(mif::Error::BusUnreachable { .. } | mif::Error::Disconnected) | Self::Silent(_) => {
-                3
-            }
+            Self::Service(mif::Error::BusUnreachable { .. } | mif::Error::Disconnected)
+            | Self::Silent(_)
+            | Self::UnitFailed => 3,
             Self::Service(error) => match error.kind() {
                 Some(
                     ErrorKind::NotRunning
@@ -94,6 +97,7 @@ impl Failure {
             }
             Self::Service(error) => service_advice(error.kind(), bus),
             Self::Lost(lost) => lost.story.to_string().lines().map(str::to_owned).collect(),
+            Self::UnitFailed => service_advice(Some(ErrorKind::StartFailed), bus),
             Self::Silent(_) => vec!["`systemctl status mifd` or the service's log may say why.".to_owned()],
             Self::NoSuchPvd { candidates, .. } | Self::Ambiguous { candidates, .. } => {
                 candidate_lines(self, candidates)

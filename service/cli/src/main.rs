@@ -15,6 +15,7 @@ mod output;
 mod selection;
 mod status;
 mod translate;
+mod unit;
 mod variant;
 
 use std::process::ExitCode;
@@ -23,7 +24,9 @@ use clap::Parser;
 
 use args::{Arguments, Verb};
 use failure::Failure;
+use mif::BusChoice;
 use output::Output;
+use zbus::Connection;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -52,21 +55,36 @@ fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let after = runtime.block_on(async {
-        let connection = mif::connect(&arguments.global.bus_choice()).await?;
-        match &arguments.verb {
-            Verb::Status(request) => status::run(&connection, request, output).await.map(|()| None),
-            Verb::List(request) => list::run(&connection, request, output).await.map(|()| None),
-            Verb::Get(request) => get::run(&connection, request, output).await.map(|()| None),
-            Verb::Completion(_) | Verb::Manual(_) => Ok(None),
-            Verb::Monitor => monitor::run(&connection, output).await.map(|()| None),
-            Verb::Translate(request) => translate::run(&connection, request, output).await.map(|()| None),
-            Verb::Explain(request) => explain::run(&connection, request, output).await.map(|()| None),
-            Verb::Connect(request) => connect::run(&connection, request, output).await,
+        let bus = arguments.global.bus_choice();
+        let connection = mif::connect(&bus).await?;
+        // The monitor waits for whatever comes.
+        let may_fail = matches!(bus, BusChoice::System) && !matches!(arguments.verb, Verb::Monitor);
+        tokio::select! {
+            after = ask(&connection, &arguments.verb, output) => after,
+            () = unit::failed(&connection), if may_fail => Err(Failure::UnitFailed),
         }
     })?;
     drop(runtime);
     match after {
         None => Ok(()),
         Some(command) => Err(command.execute()),
+    }
+}
+
+/// Does what the service is to be asked for. Returns what is to be executed after that.
+async fn ask(
+    connection: &Connection,
+    verb: &Verb,
+    output: &mut Output,
+) -> Result<Option<connect::SocketCommand>, Failure> {
+    match verb {
+        Verb::Status(request) => status::run(connection, request, output).await.map(|()| None),
+        Verb::List(request) => list::run(connection, request, output).await.map(|()| None),
+        Verb::Get(request) => get::run(connection, request, output).await.map(|()| None),
+        Verb::Completion(_) | Verb::Manual(_) => Ok(None),
+        Verb::Monitor => monitor::run(connection, output).await.map(|()| None),
+        Verb::Translate(request) => translate::run(connection, request, output).await.map(|()| None),
+        Verb::Explain(request) => explain::run(connection, request, output).await.map(|()| None),
+        Verb::Connect(request) => connect::run(connection, request, output).await,
     }
 }

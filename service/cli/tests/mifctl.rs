@@ -55,6 +55,8 @@ wlan0  wifi, up
     DNS        192.168.7.1
     search     none
     routers    192.168.7.1
+
+The service asks no polkit who may connect: root and members of the group mif may.
 ";
     assert_eq!(stdout(&output), expected);
     assert!(output.status.success());
@@ -141,7 +143,9 @@ async fn connect_tells_both_ends_or_gives_the_socket_to_a_command() {
 
     // The command finds the socket at 3, and nothing of ours besides what the test itself has inherited.
     let list = "echo /proc/self/fd/*";
-    let without_us = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().await.unwrap();
+    // A descriptor 3 that was inherited is replaced.
+    let closed = format!("exec 3<&-; {list}");
+    let without_us = Command::new("sh").args(["-c", &closed]).stdin(Stdio::null()).output().await.unwrap();
     let script = format!("cat <&3; {list}");
     let output =
         run(&bus, &["connect", "--pvd", "home.example", "192.0.2.80", "80", "--", "sh", "-c", &script]).await;

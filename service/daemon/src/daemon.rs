@@ -109,7 +109,8 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         .map_err(|source| system("cannot listen for signals", source))?;
     let connection = connect(&options.bus).await?;
     let (feed, observations) = mpsc::channel(FEED);
-    let source::Started { solicitor, mut inventory, mut sources } = source::start(feed.clone())?;
+    let source::Started { solicitor, hears_routers, mut inventory, mut sources } =
+        source::start(feed.clone())?;
     let recorder = options.record.map(Recorder::start);
     let settings = Settings {
         grace: *grace.borrow(),
@@ -128,7 +129,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
     let peers = peers(&options.bus, &connection).await?;
-    let constants = constants(&peers, &router, options.translation)?;
+    let constants = constants(&peers, &router, options.translation, hears_routers)?;
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
     let (mut bus, mut inputs) =
         served.map_err(|source| system("cannot see my own network namespace", source))?;
@@ -366,10 +367,13 @@ fn constants(
     peers: &Peers,
     router: &Router,
     translation: translate::Settings,
+    hears_routers: bool,
 ) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    Ok(Constants { features: features(peers, router, translation.systems), namespace, translation })
+    let mut features = features(peers, router, translation.systems);
+    features.extend(hears_routers.then_some("router-advertisements"));
+    Ok(Constants { features, namespace, translation })
 }
 
 /// What this instance can do, by the words of the contract.

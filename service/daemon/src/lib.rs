@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod daemon;
+pub mod journal;
 pub mod recorder;
 pub mod reload;
 pub mod request;

@@ -3,6 +3,7 @@
 use clap::Parser;
 use mifd::config::{Config, LogLevel};
 use mifd::daemon::{self, BusChoice, Options};
+use mifd::journal::{self, Lines};
 use mifd::reload::{Configuration, SetLogLevel};
 use mifd::routing;
 use mifd::translate::Settings;
@@ -16,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 ///
 /// Needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_CHOWN, and no other. Logs to standard error.
 /// Reads its configuration again on SIGHUP; what is wrong in it leaves the former one in force.
-/// Ends with 0 on SIGTERM or SIGINT, with 1 when it cannot start or go on, with 2 on wrong arguments.
+/// Ends with 0 on SIGTERM or SIGINT, with 1 when it cannot start or go on, with 2 on wrong arguments, with 78 on a wrong
+/// configuration.
 #[derive(Parser)]
 #[command(name = "mifd", version, max_term_width = 100)]
 struct Arguments {
@@ -52,6 +54,9 @@ enum Level {
     Trace,
 }
 
+/// EX_CONFIG of sysexits.h: starting again does not help.
+const WRONG_CONFIGURATION: u8 = 78;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.remove_routing {
@@ -59,7 +64,10 @@ fn main() -> ExitCode {
     }
     let config = match Config::load(arguments.config.as_deref()) {
         Ok(config) => config,
-        Err(error) => return complain(&error),
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(WRONG_CONFIGURATION);
+        }
     };
     let set_log_level = start_logging(arguments.log.map_or(config.log, LogLevel::from));
     let bus = match (arguments.bus, arguments.session) {
@@ -108,11 +116,10 @@ fn remove_routing() -> ExitCode {
 /// Starts to log; how to change how much.
 fn start_logging(level: LogLevel) -> SetLogLevel {
     let subscriber = tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
+        .event_format(Lines::new(journal::takes_stderr()))
         .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .without_time()
         .with_filter_reloading();
     let handle = subscriber.reload_handle();
     subscriber.init();
@@ -131,7 +138,8 @@ fn filter(level: LogLevel) -> EnvFilter {
 
 /// Says what went wrong, and why, in one line: no logging may be set up yet.
 fn complain(error: &dyn Error) -> ExitCode {
-    let mut line = format!("mifd: {error}");
+    let priority = if journal::takes_stderr() { journal::ERROR } else { "" };
+    let mut line = format!("{priority}mifd: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         // Causes that say the same again are left out.

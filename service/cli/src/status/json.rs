@@ -15,6 +15,7 @@ use crate::format::seconds_left;
 #[derive(Debug, Serialize)]
 pub struct Status<'a> {
     startup: bool,
+    features: &'a [String],
     default_provisioning_domains: Vec<&'a str>,
     interfaces: Vec<InterfaceView<'a>>,
 }
@@ -62,6 +63,7 @@ impl<'a> Status<'a> {
     pub fn new(state: &'a State, configurations: &'a Configurations, now: Duration) -> Self {
         Self {
             startup: state.startup,
+            features: &state.features,
             default_provisioning_domains: state.default_pvds.iter().map(|path| path.as_str()).collect(),
             interfaces: state
                 .interfaces

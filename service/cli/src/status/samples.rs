@@ -9,6 +9,7 @@ use serde_json::json;
 use zbus::OwnedObjectPath;
 
 use super::configuration::Configurations;
+use super::tree;
 
 /// eth0 with an implicit IPv4 and an implicit IPv6 PvD; eth1 and wlan0 in the explicit PvD isp.example.
 pub fn two_isps() -> State {
@@ -41,6 +42,7 @@ pub fn two_isps() -> State {
         interfaces: vec![interface(1, "lo", InterfaceKind::Loopback, InterfaceState::Up), eth0, eth1, wlan0],
         default_pvds: vec![path("pvd", 11), path("pvd", 13)],
         startup: false,
+        features: tree::WORTH_A_WORD.iter().map(|(word, _)| (*word).to_owned()).collect(),
     }
 }
 

@@ -13,6 +13,19 @@ use crate::output::{Paint, Style};
 /// Width of the names of values, with the space behind them.
 const LABEL: usize = 11;
 
+/// What nearly every service can do (words of `Manager.Features`), and what it means where it cannot.
+pub const WORTH_A_WORD: [(&str, &str); 6] = [
+    ("connect", "connects nobody"),
+    (
+        "pvd-routing",
+        "leads no packets: connections only on interfaces with one PvD a family (no policy routing)",
+    ),
+    ("bind-socket", "binds no sockets of others (BindSocket)"),
+    ("fchown", "connects nobody but its own user: it cannot give sockets away (CAP_CHOWN is missing)"),
+    ("polkit", "asks no polkit who may connect: root and members of the group mif may"),
+    ("router-advertisements", "hears no routers: the kernel is without IPv6"),
+];
+
 /// The whole text. `now` is CLOCK_BOOTTIME.
 pub fn render(state: &State, configurations: &Configurations, now: Duration, paint: Paint) -> String {
     let mut text = String::new();
@@ -26,7 +39,19 @@ pub fn render(state: &State, configurations: &Configurations, now: Duration, pai
         tree.interface(&mut text, interface);
     }
     text.push_str(closing_words(state));
+    shortcomings(&mut text, state, paint);
     text
+}
+
+/// What this service cannot do on this machine and others can.
+fn shortcomings(text: &mut String, state: &State, paint: Paint) {
+    let lacking = WORTH_A_WORD.iter().filter(|(word, _)| !state.features.iter().any(|it| it == word));
+    for (index, (_, meaning)) in lacking.enumerate() {
+        if index == 0 {
+            text.push('\n');
+        }
+        line(text, &paint.paint(Style::Notice, &format!("The service {meaning}.")));
+    }
 }
 
 /// What is missing, if anything, after the tree.
@@ -158,6 +183,7 @@ fn joined<T: ToString>(items: &[T]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::status::samples;
 
@@ -171,11 +197,22 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_networks_is_told_in_words() {
+    fn what_the_service_cannot_do_here_is_said() {
+        let mut state = samples::two_isps();
+        state.features.retain(|word| word != "pvd-routing" && word != "polkit");
+        let text = render(&state, &Configurations::default(), NOW, Paint::PLAIN);
+        let (_, end) = text.split_once("lo  loopback, up\n").unwrap();
         assert_eq!(
-            render(&State::default(), &Configurations::default(), NOW, Paint::PLAIN),
-            "No network interface.\n"
+            end,
+            "\nThe service leads no packets: connections only on interfaces with one PvD a family (no policy \
+             routing).\nThe service asks no polkit who may connect: root and members of the group mif may.\n"
         );
+    }
+
+    #[test]
+    fn a_machine_without_networks_is_told_in_words() {
+        let empty = State { features: samples::two_isps().features, ..State::default() };
+        assert_eq!(render(&empty, &Configurations::default(), NOW, Paint::PLAIN), "No network interface.\n");
 
         let mut state = samples::two_isps();
         state.interfaces.retain(|interface| interface.name == "lo");

@@ -57,6 +57,8 @@ pub type Feed = mpsc::Sender<Observation>;
 pub struct Started {
     /// Asks for Router Advertisements.
     pub solicitor: Solicitor,
+    /// Whether Router Advertisements can be heard: a kernel may be without IPv6.
+    pub hears_routers: bool,
     /// Tells of the first inventory.
     pub inventory: Inventory,
     /// The running sources.
@@ -86,6 +88,7 @@ pub struct Sources {
 pub fn start(feed: Feed) -> Result<Started, SourceError> {
     // Opened first: what is advertised while the dump runs waits in its queue.
     let (listener, solicitor) = Listener::open()?;
+    let hears_routers = listener.can_hear();
     let (dhcpcd_told, dhcpcd_done) = oneshot::channel();
     let (networkd_told, networkd_done) = oneshot::channel();
     let (dhclient_told, dhclient_done) = oneshot::channel();
@@ -114,6 +117,7 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     });
     Ok(Started {
         solicitor,
+        hears_routers,
         inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done, dhclient_done, managers_done] },
         sources: Sources { tasks },
     })

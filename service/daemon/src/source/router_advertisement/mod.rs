@@ -38,7 +38,8 @@ impl Solicitor {
 
 /// The source before it runs: it has its socket, and hears already.
 pub(super) struct Listener {
-    socket: RawSocket,
+    /// `None`: this kernel has no IPv6, so that nothing can be heard.
+    socket: Option<RawSocket>,
     wanted: mpsc::Receiver<Ifindex>,
     inspection: Inspection,
 }
@@ -64,17 +65,26 @@ impl Listener {
     pub(super) fn open() -> Result<(Self, Solicitor), SourceError> {
         let (sender, wanted) = mpsc::channel(MAX_WAITING);
         let socket = RawSocket::open()?;
+        if socket.is_none() {
+            tracing::warn!("this kernel has no IPv6: there is nothing but IPv4, and no Router Advertisement");
+        }
         Ok((Self { socket, wanted, inspection: Inspection::new() }, Solicitor { wanted: sender }))
+    }
+
+    /// Whether advertisements can come at all.
+    pub(super) const fn can_hear(&self) -> bool {
+        self.socket.is_some()
     }
 
     /// Tells `feed` every good advertisement, for ever.
     pub(super) async fn run(mut self, feed: Feed) -> Result<Infallible, SourceError> {
+        let Some(socket) = self.socket.take() else { return std::future::pending().await };
         let mut buffer = RawSocket::buffer();
         loop {
             let event = tokio::select! {
-                packet = self.socket.receive(&mut buffer) => self.read(packet, &buffer).await,
+                packet = socket.receive(&mut buffer) => self.read(packet, &buffer).await,
                 Some(ifindex) = self.wanted.recv() => {
-                    self.solicit(ifindex);
+                    solicit(&socket, ifindex);
                     None
                 }
             };
@@ -95,11 +105,11 @@ impl Listener {
             }
         }
     }
+}
 
-    fn solicit(&self, ifindex: Ifindex) {
-        if let Err(error) = self.socket.solicit(ifindex) {
-            tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
-        }
+fn solicit(socket: &RawSocket, ifindex: Ifindex) {
+    if let Err(error) = socket.solicit(ifindex) {
+        tracing::debug!(ifindex, %error, "no Router Solicitation could be sent");
     }
 }
 

@@ -75,16 +75,17 @@ pub(super) struct RawSocket {
 }
 
 impl RawSocket {
-    /// Needs CAP_NET_RAW.
-    pub(super) fn open() -> Result<Self, SourceError> {
-        let socket =
-            Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).map_err(|error| {
-                match error.kind() {
-                    io::ErrorKind::PermissionDenied => SourceError::NoRawSocketPermitted(error),
-                    _ => SourceError::RawSocket(error),
-                }
-            })?;
-        Self::prepare(socket).map_err(SourceError::RawSocket)
+    /// Needs CAP_NET_RAW. `None`: this kernel has no IPv6.
+    pub(super) fn open() -> Result<Option<Self>, SourceError> {
+        let socket = match Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)) {
+            Ok(socket) => socket,
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(SourceError::NoRawSocketPermitted(error));
+            }
+            Err(error) => return Err(SourceError::RawSocket(error)),
+        };
+        Self::prepare(socket).map(Some).map_err(SourceError::RawSocket)
     }
 
     fn prepare(socket: Socket) -> io::Result<Self> {
