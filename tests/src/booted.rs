@@ -11,11 +11,12 @@ use crate::tool;
 use crate::universe::{Privilege, Universe};
 use crate::wait::eventually;
 
-/// Names the folder with `root.tar` and the packages under test in the environment: `cargo xtask test --system`.
-const FOLDER: &str = "MIF_SYSTEM";
+/// Names the folder with the files of a system and the packages under test: `cargo xtask test --system`.
+pub const FOLDER: &str = "MIF_SYSTEM";
 
-/// Where the system's files are.
+/// Where the system's files are: those of the folder, and over them what changes.
 const ROOT: &str = "/run/system";
+const CHANGES: &str = "/run/system-changes";
 
 /// A running system. It ends with the universe.
 #[derive(Clone, Debug)]
@@ -32,11 +33,14 @@ impl Booted {
     pub async fn start(universe: &Universe) -> Self {
         assert_eq!(universe.privilege(), Privilege::Root, "systemd boots as root only");
         mount_control_groups();
-        fs::create_dir_all(ROOT).expect("make the folder of the system");
-        universe.host().run("tar", ["--extract", "--file", &given("root.tar"), "--directory", ROOT]);
+        mount_root();
         let mut container = tool::command("systemd-nspawn");
         container.args(["--directory", ROOT, "--boot", "--register=no", "--keep-unit", "--console=pipe"]);
-        container.args(["--machine=host", "--network-namespace-path=/proc/self/ns/net"]);
+        container.args([
+            "--machine=host",
+            "--capability=CAP_NET_ADMIN",
+            "--network-namespace-path=/proc/self/ns/net",
+        ]);
         let container = universe.host().spawn("systemd-nspawn", container);
         // Another child of the container's process makes the namespaces before, and ends.
         let first = eventually("the first process of the system", async || {
@@ -49,7 +53,7 @@ impl Booted {
         .await;
         let system = Self { container, first };
         eventually("the end of the boot", async || {
-            let state = system.try_run("systemctl is-system-running").await;
+            let state = system.try_run("systemctl is-system-running || systemctl --failed --no-legend").await;
             if state.stdout.trim() == "running" { Ok(()) } else { Err(format!("{state:?}")) }
         })
         .await;
@@ -85,10 +89,15 @@ impl Booted {
         names.sort();
         let mut paths = String::new();
         for name in names {
-            fs::copy(folder.join(&name), Path::new(ROOT).join("root").join(&name)).expect("copy a package");
+            fs::copy(folder.join(&name), self.path("/root").join(&name)).expect("copy a package");
             paths.push_str(&format!("/root/{} ", name.to_string_lossy()));
         }
         paths
+    }
+
+    /// Where a file of the system is for this process.
+    pub fn path(&self, path: &str) -> PathBuf {
+        Path::new(ROOT).join(path.trim_start_matches('/'))
     }
 
     /// The container's own process and log.
@@ -104,6 +113,24 @@ impl Booted {
         command.env_clear().env("PATH", tool::SEARCH_PATH).env("LC_ALL", "C.UTF-8").env("HOME", "/root");
         command
     }
+}
+
+/// The system's files, fresh for each test and gone with it: all changes are in memory.
+fn mount_root() {
+    let (upper, work) = (format!("{CHANGES}/upper"), format!("{CHANGES}/work"));
+    for folder in [ROOT, CHANGES] {
+        fs::create_dir_all(folder).expect("make the folders of the system");
+    }
+    let flags = MsFlags::empty();
+    mount(Some("tmpfs"), CHANGES, Some("tmpfs"), flags, Some("mode=755")).expect("mount room for changes");
+    for folder in [&upper, &work] {
+        fs::create_dir(folder).expect("make the folders of changes");
+    }
+    let lower = given("root");
+    assert!(!lower.contains([':', ',', '\\']), "{lower}: overlayfs takes no such path without more ado");
+    let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    mount(Some("overlay"), ROOT, Some("overlay"), flags, Some(layers.as_str()))
+        .unwrap_or_else(|error| panic!("mount {layers}: {error}"));
 }
 
 /// A file of the folder that `cargo xtask test --system` prepares, which /run and /tmp of the universe may hide.

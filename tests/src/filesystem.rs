@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
 
+use crate::booted::FOLDER;
 use crate::universe::Privilege;
 use crate::user::{GROUP, MEMBER, ORDINARY_USER, POLKIT_USER, SERVICE_USER};
 
@@ -76,7 +77,8 @@ impl KeptFolders {
     fn open() -> io::Result<Self> {
         let mut kept = Vec::new();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
-        for folder in [workspace, profile_folder().ok()].into_iter().flatten() {
+        let system = std::env::var_os(FOLDER).map(PathBuf::from);
+        for folder in [workspace, profile_folder().ok(), system].into_iter().flatten() {
             let hidden = ["/etc", "/run", "/tmp", "/var"].iter().any(|above| folder.starts_with(above));
             if hidden && folder.exists() {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

@@ -69,6 +69,9 @@ pub enum Error {
     /// The tests in a real system cannot be run.
     #[error("`cargo xtask test --system` boots a system, which only root can")]
     NoSystem,
+    /// It is not known which Debian to make.
+    #[error("/etc/os-release has no VERSION_CODENAME: the release of this machine is what is booted")]
+    NoSuite,
     /// A daemon that was started ended, or did not get ready.
     #[error("{name} {what}; it said:\n{log}")]
     Daemon {

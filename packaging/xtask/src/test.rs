@@ -18,9 +18,6 @@ const NETWORKS: &str = "mif-tests";
 /// What the test targets of the second tier begin with.
 const ROOT_TIER: &str = "root_";
 
-/// The target of `--system`.
-const SYSTEM: &str = "system";
-
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -74,7 +71,6 @@ fn targets() -> Result<(Vec<String>, Vec<String>), Error> {
     let folder = fs::read_dir(&path).map_err(|source| Error::File { path, source })?;
     let mut names: Vec<String> = folder
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
-        .filter(|name| name != SYSTEM)
         .collect();
     names.sort();
     Ok(names.into_iter().partition(|name| !name.starts_with(ROOT_TIER)))

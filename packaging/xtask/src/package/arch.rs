@@ -22,13 +22,13 @@ pub fn package(release: &Release) -> Result<(), Error> {
     let archive = release.source.file_name().map(|name| folder.join(name)).unwrap_or_default();
     copy(&release.source, &archive)?;
     make(release, &folder)?;
-    for package in release.packages()? {
+    for package in &release.packages {
         let mut find = Command::new("find");
         find.arg(&folder).args(["-name", &format!("{package}-{}-*.pkg.tar.*", release.version)]);
         let made = lines(&mut find)?.concat();
         let files = lines(Command::new("tar").args(["--list", "--file", &made]))?;
         let files = files.into_iter().filter(|path| !path.starts_with('.') && !path.ends_with('/'));
-        same_files(release, &package, files.map(|path| format!("/{path}")).collect())?;
+        same_files(release, package, files.map(|path| format!("/{path}")).collect())?;
         if let Some(name) = Path::new(&made).file_name() {
             copy(Path::new(&made), &release.output.join(name))?;
         }

@@ -18,8 +18,8 @@ const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
 /// # Errors
 /// When one cannot be made or lintian finds an error or a warning.
 pub fn package(release: &Release) -> Result<(), Error> {
-    let packages = release.packages()?;
-    let archives: Vec<PathBuf> = packages
+    let archives: Vec<PathBuf> = release
+        .packages
         .iter()
         .map(|package| Package { release, name: package }.build())
         .collect::<Result<_, _>>()?;

@@ -40,6 +40,8 @@ pub enum Kind {
 /// What every kind of package is made from.
 #[derive(Debug)]
 struct Release {
+    /// The names of the packages that are made.
+    packages: Vec<String>,
     /// The version of the workspace.
     version: String,
     /// The time of the last entry of the changelog, in seconds since 1970: files are as old as this, so that
@@ -59,10 +61,12 @@ struct Release {
 /// When something cannot be built, or a package does not pass its check.
 pub fn package(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
     dependencies.ensure(&[Purpose::Build, Purpose::Desktop, Purpose::Package])?;
-    let release = Release::build()?;
+    let release = Release::build(&every_package()?)?;
     if options.reproduce {
-        let again = build::programs(&release.output.join("build-again"), &release.source, &release.version)?;
+        let folder = release.output.join("build-again");
+        let again = build::programs(&folder, &release.source, &release.version, &build::REPRODUCIBLE)?;
         build::compare(&release.programs, &again)?;
+        fs::remove_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;
     }
     let kinds =
         if options.kinds.is_empty() { &[Kind::Deb, Kind::Rpm, Kind::Arch][..] } else { &options.kinds };
@@ -71,25 +75,28 @@ pub fn package(dependencies: &Dependencies, options: &Options) -> Result<(), Err
     Ok(())
 }
 
-/// [`package`] for other commands. Returns the folder of the packages.
+/// [`package`] for other commands, of some packages only. Returns the folder of the packages.
 ///
 /// # Errors
 /// As [`package`].
-pub fn make(kinds: &[Kind]) -> Result<PathBuf, Error> {
-    let release = Release::build()?;
+pub fn make(kinds: &[Kind], packages: &[&str]) -> Result<PathBuf, Error> {
+    let release = Release::build(packages)?;
     release.package(kinds)?;
     Ok(release.output)
 }
 
 impl Release {
-    fn build() -> Result<Self, Error> {
-        let output = workspace::target()?.join("package");
+    fn build(packages: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let packages: Vec<&str> = packages.iter().map(AsRef::as_ref).collect();
+        let target = workspace::target()?;
+        let output = target.join("package");
         fresh(&output)?;
         let version = workspace::version().to_owned();
         let epoch = epoch()?;
         let source = source::archive(&output, &version, &epoch)?;
-        let programs = build::programs(&output.join("build"), &source, &version)?;
-        Ok(Self { version, epoch, programs, source, output })
+        let programs = build::programs(&target.join("package-build"), &source, &version, &packages)?;
+        let packages = packages.into_iter().map(str::to_owned).collect();
+        Ok(Self { packages, version, epoch, programs, source, output })
     }
 
     fn package(&self, kinds: &[Kind]) -> Result<(), Error> {
@@ -116,11 +123,11 @@ impl Release {
     fn list(&self, package: &str) -> Result<Vec<String>, Error> {
         lines(self.installer().args(["--list", "--package", package]))
     }
+}
 
-    /// The names of all packages.
-    fn packages(&self) -> Result<Vec<String>, Error> {
-        lines(self.installer().arg("--packages"))
-    }
+/// The names of all packages of the list.
+fn every_package() -> Result<Vec<String>, Error> {
+    lines(Command::new(workspace::root().join("packaging/install")).arg("--packages"))
 }
 
 /// When the newest entry of packaging/debian/changelog was written.
