@@ -97,6 +97,17 @@ pub struct ConnectedToName {
 /// Has the service connect to a name, in whichever PvD leads there first. [`crate::happy_eyeballs::connect`]
 /// does the same with a socket of the program's own.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), mif::Error> {
+/// let bus = mif::connect(&mif::BusChoice::System).await?;
+/// let request = mif::NameRequest::new("www.example.org", 443);
+/// let connected = mif::connect_to_name(&bus, &request).await?;
+/// let stream = std::net::TcpStream::from(connected.socket);
+/// # drop(stream);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::Reply`] with the service's reason.
 pub async fn connect_to_name(connection: &Connection, request: &NameRequest) -> Result<ConnectedToName> {

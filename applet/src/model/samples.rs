@@ -64,7 +64,7 @@ pub fn address(text: &str, prefix_length: u8, valid_until: u64) -> Address {
 pub fn state(ids: &[&str]) -> State {
     let mut eth1 = interface("eth1");
     eth1.pvds = ids.iter().map(|id| pvd(id)).collect();
-    State { interfaces: vec![eth1], default_pvds: Vec::new(), startup: false }
+    State { interfaces: vec![eth1], default_pvds: Vec::new(), startup: false, ..State::default() }
 }
 
 /// Configuration values.

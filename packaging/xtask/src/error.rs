@@ -94,17 +94,19 @@ pub enum Error {
         /// Which.
         package: String,
     },
-    /// A package does not hold what the list says.
+    /// Packages of one kind do not bring what the Debian packages bring.
     #[error(
-        "the package {package} differs from packaging/install.txt; missing: {missing}; too much: {too_much}"
+        "{kind}: other files than in the Debian packages; missing: {missing}; too much: {too_much}; others: {others}"
     )]
     OtherFiles {
-        /// Which.
-        package: String,
-        /// Files of the list.
+        /// Which kind.
+        kind: &'static str,
+        /// Files of the Debian packages.
         missing: String,
-        /// Files that the list does not have.
+        /// Files that those do not have.
         too_much: String,
+        /// Files with other contents or another mode.
+        others: String,
     },
     /// There is no such fuzz target.
     #[error("there is no fuzz target {name:?}; known: {known}")]

@@ -14,7 +14,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::unix::{AsyncFd, TryIoError};
+use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use zbus::runtime::traits::{PollIo, Runtime, TaskHandle};
 use zbus::runtime::{Interest, IoSource};
@@ -102,9 +102,8 @@ impl Watched {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut ready = ready!(self.readable.poll_read_ready(context))?;
-            match ready.try_io(|_| operation()) {
-                Ok(done) => return Poll::Ready(done),
-                Err(TryIoError { .. }) => {}
+            if let Ok(done) = ready.try_io(|_| operation()) {
+                return Poll::Ready(done);
             }
         }
     }

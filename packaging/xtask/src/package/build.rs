@@ -1,8 +1,10 @@
 //! The programs of a release: built offline, with nothing of this machine in them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use crate::command::{self, say};
 use crate::error::Error;
@@ -12,10 +14,12 @@ use crate::workspace;
 /// and its program.
 pub const REPRODUCIBLE: [&str; 2] = ["mifd", "mifctl"];
 
+/// Where other people's crates are in the archive; cargo tells them apart by version and checksum.
+const VENDORED: &str = "vendor";
+
 /// Unpacks the source archive in `folder` and builds it there. Returns the folder of the programs.
 ///
-/// What an earlier call compiled of other people's crates is used again: their sources are told apart by version and
-/// checksum. Everything of the workspace is compiled anew.
+/// What an earlier call compiled and is still the same is used again.
 ///
 /// # Errors
 /// When it does not build.
@@ -40,20 +44,44 @@ pub fn programs(folder: &Path, source: &Path, version: &str, packages: &[&str]) 
 
 /// Makes `folder/mif-VERSION` what the archive holds, apart from what was compiled there.
 fn unpack(folder: &Path, source: &Path, version: &str) -> Result<PathBuf, Error> {
-    let tree = folder.join(format!("mif-{version}"));
-    let error = |source| Error::File { path: tree.clone(), source };
-    fs::create_dir_all(&tree).map_err(error)?;
-    let mut clear = Command::new("find");
-    clear.arg(&tree).args(["-mindepth", "1", "-maxdepth", "1", "-not", "-name", "target"]);
-    command::run(clear.args(["-exec", "rm", "--recursive", "--force", "{}", "+"]))?;
+    let name = format!("mif-{version}");
+    let (tree, fresh) = (folder.join(&name), folder.join("fresh"));
+    super::fresh(&fresh)?;
     command::run(
-        Command::new("tar").arg("--extract").arg("--file").arg(source).arg("--directory").arg(folder),
+        Command::new("tar").arg("--extract").arg("--file").arg(source).arg("--directory").arg(&fresh),
     )?;
-    // In the archive all files are of one age, by which cargo would take them for unchanged.
-    let mut touch = Command::new("find");
-    touch.arg(&tree).args(["(", "-name", "vendor", "-o", "-name", "target", ")", "-prune", "-o"]);
-    command::run(touch.args(["-type", "f", "-exec", "touch", "{}", "+"]))?;
+    let fresh = fresh.join(&name);
+    let error = |source| Error::File { path: tree.clone(), source };
+    keep_ages(&fresh, &tree).map_err(error)?;
+    if tree.exists() {
+        let compiled = tree.join("target");
+        if compiled.exists() {
+            fs::rename(&compiled, fresh.join("target")).map_err(error)?;
+        }
+        fs::remove_dir_all(&tree).map_err(error)?;
+    }
+    fs::rename(&fresh, &tree).map_err(error)?;
     Ok(tree)
+}
+
+/// Gives each file of the workspace its age in an earlier tree when it is the same there, else that of now: in the
+/// archive all are of one age, by which cargo would take all for unchanged.
+fn keep_ages(fresh: &Path, earlier: &Path) -> io::Result<()> {
+    let now = SystemTime::now();
+    for entry in fs::read_dir(fresh)? {
+        let entry = entry?;
+        let (path, before) = (entry.path(), earlier.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            if entry.file_name() != VENDORED {
+                keep_ages(&path, &before)?;
+            }
+        } else if entry.file_type()?.is_file() {
+            let same = fs::read(&before).is_ok_and(|bytes| fs::read(&path).is_ok_and(|own| own == bytes));
+            let age = if same { before.metadata()?.modified()? } else { now };
+            File::options().append(true).open(&path)?.set_modified(age)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether two builds are the same bytes.

@@ -13,19 +13,22 @@ use crate::workspace;
 /// What dpkg runs around installation and removal, when a package has it.
 const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
 
-/// Makes each package of the list, and has lintian look at them.
+/// Makes each package, and has lintian look at them.
 ///
 /// # Errors
 /// When one cannot be made or lintian finds an error or a warning.
 pub fn package(release: &Release) -> Result<(), Error> {
-    let archives: Vec<PathBuf> = release
-        .packages
-        .iter()
-        .map(|package| Package { release, name: package }.build())
-        .collect::<Result<_, _>>()?;
     let mut lintian = Command::new("lintian");
     lintian.args(["--no-cfg", "--allow-root", "--fail-on", "error,warning"]);
-    command::run(lintian.args(archives))
+    command::run(lintian.args(archives(release)?))
+}
+
+/// Makes each package. Returns the files.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn archives(release: &Release) -> Result<Vec<PathBuf>, Error> {
+    release.packages.iter().map(|package| Package { release, name: package }.build()).collect()
 }
 
 struct Package<'a> {

@@ -2,6 +2,7 @@
 
 mod arch;
 mod build;
+mod contents;
 mod debian;
 mod rpm;
 mod source;
@@ -63,7 +64,8 @@ pub fn package(dependencies: &Dependencies, options: &Options) -> Result<(), Err
     dependencies.ensure(&[Purpose::Build, Purpose::Desktop, Purpose::Package])?;
     let release = Release::build(&every_package()?)?;
     if options.reproduce {
-        let folder = release.output.join("build-again");
+        // Beside the output: one that was interrupted goes on where it was.
+        let folder = workspace::target()?.join("package-build-again");
         let again = build::programs(&folder, &release.source, &release.version, &build::REPRODUCIBLE)?;
         build::compare(&release.programs, &again)?;
         fs::remove_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;

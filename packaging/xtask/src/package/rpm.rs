@@ -1,18 +1,18 @@
 //! RPM packages, made by rpmbuild from packaging/rpm/mif.spec.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use super::{Release, copy, fresh, lines};
+use super::{Release, contents, copy, fresh, lines};
 use crate::command;
 use crate::error::Error;
 use crate::workspace;
 
-/// Makes the packages, has rpmlint look at them, and compares their files with the list.
+/// Makes the packages, installs them into an empty root, compares the files there with Debian's, and has rpmlint look.
 ///
 /// # Errors
-/// When one cannot be made, rpmlint finds an error, or a file is missing or too much.
+/// When one cannot be made or installed, rpmlint finds an error, or a file is missing, too much or another one.
 pub fn package(release: &Release) -> Result<(), Error> {
     let top = release.output.join("rpm");
     fresh(&top)?;
@@ -26,15 +26,21 @@ pub fn package(release: &Release) -> Result<(), Error> {
     build.args(["-bb", "--quiet", "--nodeps", "--define"]).arg(format!("_topdir {}", top.display()));
     // They were built already, from the same archive.
     build.arg("--define").arg(format!("mif_programs {}", release.programs.display()));
+    // Nothing is done to what the list says: the programs are stripped, and the specification compresses man pages.
+    build.args(["--define", "__os_install_post %{nil}"]);
     build.args(["--define", "clamp_mtime_to_source_date_epoch 1", "--define", "_buildhost localhost"]);
     command::run(build.arg(&specification).env("SOURCE_DATE_EPOCH", &release.epoch))?;
-    for package in &release.packages {
-        let file = made(&top, package, &release.version)?;
-        compare(release, package, &file)?;
-        if let Some(name) = file.file_name() {
-            copy(&file, &release.output.join(name))?;
+    let mut find = Command::new("find");
+    find.arg(top.join("RPMS")).args(["-name", &format!("*-{}-*.rpm", release.version)]);
+    let made = lines(&mut find)?;
+    for path in made.iter().map(Path::new) {
+        if let Some(name) = path.file_name() {
+            copy(path, &release.output.join(name))?;
         }
     }
+    let root = release.output.join("rpm-root");
+    install(&root, &made)?;
+    contents::compare(release, "RPM", &root)?;
     command::run(
         Command::new("rpmlint")
             .arg("--config")
@@ -43,16 +49,11 @@ pub fn package(release: &Release) -> Result<(), Error> {
     )
 }
 
-/// The archive of one package: `RPMS/ARCHITECTURE/NAME-VERSION-...`.
-fn made(top: &Path, package: &str, version: &str) -> Result<PathBuf, Error> {
-    let mut find = Command::new("find");
-    find.arg(top.join("RPMS")).args(["-name", &format!("{package}-{version}-*.rpm")]);
-    let found = lines(&mut find)?.into_iter().next();
-    found.map(PathBuf::from).ok_or_else(|| Error::NoStanza { package: package.to_owned() })
-}
-
-/// Whether a package holds the files of the list, man pages compressed, and nothing else.
-fn compare(release: &Release, package: &str, archive: &Path) -> Result<(), Error> {
-    let files = lines(Command::new("rpm").args(["--query", "--list", "--package"]).arg(archive))?;
-    super::arch::same_files(release, package, files)
+/// Installs the packages without what they depend on, and without their scripts, which need a system.
+fn install(root: &Path, packages: &[String]) -> Result<(), Error> {
+    fresh(root)?;
+    let mut rpm = contents::as_root_of("rpm");
+    rpm.args(["--install", "--nodeps", "--noscripts", "--nosignature", "--dbpath", "/var/lib/rpm", "--root"]);
+    rpm.arg(root);
+    command::run(rpm.args(packages))
 }
