@@ -14,14 +14,21 @@ use zbus::OwnedObjectPath;
 
 use crate::client::{Client, Event, Link};
 use crate::model::network::{Network, Update};
+use crate::model::notice::{Subject, Watch};
 use crate::model::timeline::{Entry, keep};
+use crate::preferences::Preferences;
 use crate::window::Window;
+
+mod background;
 
 /// Its name on the session bus, and of its desktop entry.
 pub const ID: &str = "org.ietf.Mif1.Applet";
 
 mod imp {
-    use super::{Client, ControlFlow, Entry, Link, Network, OnceCell, Rc, RefCell, VecDeque, Window, glib};
+    use super::{
+        Client, ControlFlow, Entry, Link, Network, OnceCell, Preferences, Rc, RefCell, VecDeque, Watch,
+        Window, gio, glib,
+    };
     use adw::subclass::prelude::*;
 
     #[derive(Debug, Default)]
@@ -31,6 +38,10 @@ mod imp {
         pub link: RefCell<Option<Link>>,
         pub window: RefCell<Option<Window>>,
         pub bus: RefCell<Option<String>>,
+        pub preferences: RefCell<Preferences>,
+        pub watch: RefCell<Watch>,
+        /// Keeps the program running without a window.
+        pub hold: RefCell<Option<gio::ApplicationHoldGuard>>,
         /// What was announced while there was no window.
         pub unseen: RefCell<VecDeque<Entry>>,
     }
@@ -58,6 +69,7 @@ mod imp {
             self.obj().start_client();
             self.parent_startup();
             self.obj().set_actions();
+            self.obj().apply(Preferences::load());
         }
 
         fn activate(&self) {
@@ -172,6 +184,19 @@ impl Application {
                     application.with_window(Window::begin_try);
                 })
                 .build(),
+            gio::ActionEntry::builder("preferences")
+                .activate(|application: &Self, _, _| application.show_preferences())
+                .build(),
+            gio::ActionEntry::builder("sign-in")
+                .activate(|application: &Self, _, _| application.sign_in())
+                .build(),
+            gio::ActionEntry::builder("mute")
+                .parameter_type(Some(glib::VariantTy::STRING))
+                .activate(|application: &Self, _, word| {
+                    let subject = word.and_then(glib::Variant::str).and_then(Subject::from_word);
+                    subject.into_iter().for_each(|subject| application.mute(subject));
+                })
+                .build(),
             gio::ActionEntry::builder("about")
                 .activate(|application: &Self, _, _| application.about())
                 .build(),
@@ -188,6 +213,7 @@ impl Application {
         ]);
         for (action, keys) in [
             ("app.quit", "<Control>q"),
+            ("app.preferences", "<Control>comma"),
             ("window.close", "<Control>w"),
             ("win.page::details", "<Alt>1"),
             ("win.page::try", "<Alt>2"),
@@ -211,14 +237,17 @@ impl Application {
             Event::Link(link) => {
                 self.with_window(|window| window.show_link(&link));
                 self.imp().link.replace(Some(link));
+                self.show_icon();
             }
             Event::Reset(state) => {
                 self.imp().network.borrow_mut().reset(*state);
                 self.with_window(Window::reset);
+                self.notice();
             }
             Event::Changed(updates) => self.change(updates),
             Event::Announced(entries) => self.announce(entries),
             Event::Try(run, progress) => self.with_window(|window| window.progress(run, progress)),
+            Event::StatusIcon(action) => self.pressed(action),
         }
     }
 
@@ -237,6 +266,7 @@ impl Application {
         }
         let changed = (!all).then_some(paths.as_slice());
         self.with_window(|window| window.update(changed));
+        self.notice();
     }
 
     /// Announcements outlive the window.

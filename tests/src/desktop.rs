@@ -3,6 +3,10 @@
 //! The person sees the accessibility tree, as a screen reader does, and the screen itself; tests compare it with what
 //! `mifctl --json` says.
 
+mod panel;
+
+pub use panel::{Notification, Panel};
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +21,7 @@ use crate::daemons::program;
 use crate::process::Process;
 use crate::tool;
 use crate::universe::Universe;
-use crate::wait::eventually;
+use crate::wait::{completes, eventually};
 
 /// The session bus of the desktop.
 pub const SESSION_BUS: &str = "unix:path=/run/user/0/bus";
@@ -127,20 +131,35 @@ impl Desktop {
         let mut accessibility = tool::command("at-spi-bus-launcher");
         accessibility.arg("--launch-immediately");
         host.spawn("at-spi", with_environment(accessibility));
+        wait_for_window_manager().await;
+        wait_for_accessibility().await;
         let person = Mutex::new(Person::start());
         Self { universe: universe.clone(), person }
     }
 
     /// A program of the desktop.
     pub fn spawn(&self, name: &str, command: Command) -> Process {
-        self.universe.host().spawn(name, with_environment(command))
+        let mut all = with_environment(Command::new(command.get_program()));
+        all.args(command.get_args());
+        all.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.universe.host().spawn(name, all)
     }
 
-    /// The applet.
-    pub fn applet(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
-        let mut command = with_environment(Command::new(program("mif-applet")));
+    /// The applet, with its window on the screen. GTK 4.8 tells nothing more about windows that were looked at before
+    /// they were there.
+    ///
+    /// # Panics
+    /// When it has none in time.
+    pub async fn applet(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(program("mif-applet"));
         command.args(arguments).envs(environment.iter().copied());
-        self.universe.host().spawn("applet", command)
+        let applet = self.spawn("applet", command);
+        eventually("the window of the applet", async || {
+            assert!(applet.exit_status().is_none(), "the applet ended:\n{}", applet.log());
+            self.find_window().ok_or_else(|| applet.log())
+        })
+        .await;
+        applet
     }
 
     /// Everything that the applet shows now, in the order of the tree.
@@ -260,8 +279,15 @@ impl Desktop {
     }
 
     fn window(&self) -> String {
-        let found = self.xdotool(&["search", "--onlyvisible", "--class", "mif-applet"]);
-        found.lines().last().expect("a window").to_owned()
+        self.find_window().expect("a window")
+    }
+
+    /// The window on top.
+    fn find_window(&self) -> Option<String> {
+        let mut search = tool::command("xdotool");
+        search.args(["search", "--onlyvisible", "--class", "mif-applet"]);
+        let found = with_environment(search).output().expect("xdotool");
+        Some(String::from_utf8_lossy(&found.stdout).lines().last()?.to_owned())
     }
 
     fn xdotool(&self, arguments: &[&str]) -> String {
@@ -296,6 +322,37 @@ impl Desktop {
         request["application"] = APPLET.into();
         self.person.lock().expect("the person").ask(&request)
     }
+}
+
+/// Until then windows do not appear.
+async fn wait_for_window_manager() {
+    eventually("the window manager", async || {
+        let mut ask = tool::command("xdotool");
+        ask.arg("get_num_desktops");
+        let answer = with_environment(ask).output().expect("xdotool");
+        if answer.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&answer.stderr).into_owned())
+        }
+    })
+    .await;
+}
+
+/// Until then programs that start would start a second one.
+async fn wait_for_accessibility() {
+    let builder = zbus::connection::Builder::address(SESSION_BUS);
+    let connection = completes("the session bus", builder.build()).await.expect("connect to the session bus");
+    let bus = zbus::fdo::DBusProxy::new(&connection).await.expect("a proxy of the bus");
+    eventually("the accessibility bus", async || {
+        let name = zbus::names::BusName::try_from("org.a11y.Bus").expect("a name");
+        if bus.name_has_owner(name).await.expect("the bus answers") {
+            Ok(())
+        } else {
+            Err("nobody has its name")
+        }
+    })
+    .await;
 }
 
 impl Person {

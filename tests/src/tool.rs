@@ -23,6 +23,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gdbus", "libglib2.0-bin"),
     ("ip", "iproute2"),
     ("jq", "jq"),
+    ("msgcat", "gettext"),
     ("msgcmp", "gettext"),
     ("msgfmt", "gettext"),
     ("nft", "nftables"),

@@ -13,7 +13,7 @@ fn the_window_shows_what_mifctl_shows() {
     universe::run(async |universe| {
         let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let desktop = Desktop::start(&universe).await;
-        let applet = desktop.applet(&[], &[]);
+        let applet = desktop.applet(&[], &[]).await;
         desktop.reads(&["eth1", "Ready"]).await;
         let state = host.state().await;
         for pvd in state.pvds() {

@@ -13,10 +13,12 @@ use std::thread;
 
 use mif::{BusChoice, State};
 use tokio::sync::mpsc;
+use tokio::sync::watch as latest;
 use zbus::OwnedObjectPath;
 
 use crate::model::attempt::{Progress, Scope, Target};
 use crate::model::network::Update;
+use crate::model::status_icon::{Action, StatusIcon};
 use crate::model::timeline::Entry;
 
 /// Events that wait for the window.
@@ -62,6 +64,8 @@ pub enum Event {
     Announced(Vec<Entry>),
     /// Of the try with this number.
     Try(u64, Progress),
+    /// Pressed in the menu of the status icon.
+    StatusIcon(Action),
 }
 
 /// How the connection to the service is.
@@ -85,6 +89,7 @@ pub enum Link {
 #[derive(Debug, Clone)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
+    icons: latest::Sender<Option<StatusIcon>>,
 }
 
 impl Client {
@@ -95,11 +100,25 @@ impl Client {
     pub fn start(bus: BusChoice) -> std::io::Result<(Self, async_channel::Receiver<Event>)> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (outbox, events) = async_channel::bounded(EVENTS);
+        let (icons, wanted) = latest::channel(None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new()
-            .name("bus".to_owned())
-            .spawn(move || runtime.block_on(session::run(bus, inbox, outbox)))?;
-        Ok((Self { commands }, events))
+        thread::Builder::new().name("bus".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let icon = tokio::spawn(crate::status_icon::run(wanted, outbox.clone()));
+                session::run(bus, inbox, outbox).await;
+                icon.abort();
+            });
+        })?;
+        Ok((Self { commands, icons }, events))
+    }
+
+    /// What the status icon says from now on; `None` when there is to be none.
+    pub fn show_icon(&self, icon: Option<StatusIcon>) {
+        self.icons.send_if_modified(|shown| {
+            let changed = *shown != icon;
+            *shown = icon;
+            changed
+        });
     }
 
     /// Sends a command. When the bus does not keep up it is dropped: each is about the moment, and the person

@@ -214,12 +214,14 @@ impl Network {
     fn pvd_view(&self, pvd: &Pvd) -> RowView {
         let condition = self.condition(pvd);
         let facts = &pvd.facts;
-        let addresses = counted("{count} address", "{count} addresses", facts.addresses.len());
+        // Of implicit ones the title says it.
+        let family =
+            if facts.origin == Origin::Implicit { String::new() } else { words::family(&facts.family) };
         let default = self.is_default(facts);
         let by_default = if default { gettext("default") } else { String::new() };
         RowView {
             title: self.title(facts),
-            subtitle: joined([condition.words(), by_default, addresses]),
+            subtitle: joined([condition.words(), by_default, family]),
             icon: condition.icon(),
             condition: Some(condition),
             default,
@@ -371,7 +373,7 @@ mod tests {
     fn a_row_tells_the_first_end_of_an_address() {
         let network = network(&["a.example"]);
         let view = network.view(&RowKey::Pvd(path("pvd", "a.example"))).unwrap();
-        assert_eq!(view.subtitle, "Ready · 2 addresses");
+        assert_eq!(view.subtitle, "Ready · IPv4 and IPv6");
         assert_eq!(view.until, Some(Deadline::At(Duration::from_secs(1_800))));
         assert_eq!(network.expiring(Duration::from_secs(1_799)), None);
         assert_eq!(network.expiring(Duration::from_secs(1_800)), Some(&path("pvd", "a.example")));

@@ -164,8 +164,8 @@ mod tests {
     fn values_replace_their_names_once() {
         assert_eq!(fill("{a} on {b}", &[("a", "{b}"), ("b", "x")]), "{b} on x");
         assert_eq!(fill("{unknown} {", &[("a", "1")]), "{unknown} {");
-        assert_eq!(counted("{count} address", "{count} addresses", 1), "1 address");
-        assert_eq!(counted("{count} address", "{count} addresses", 0), "0 addresses");
+        assert_eq!(counted("{count} network", "{count} networks", 1), "1 network");
+        assert_eq!(counted("{count} network", "{count} networks", 0), "0 networks");
     }
 
     #[test]
