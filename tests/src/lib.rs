@@ -45,6 +45,7 @@ pub mod routing;
 pub mod served_host;
 pub mod served_state;
 pub mod signals;
+pub mod soak;
 pub mod tool;
 pub mod topology;
 pub mod universe;

@@ -105,6 +105,11 @@ impl Node {
         self.run("ip", arguments.split_whitespace())
     }
 
+    /// The same where it may well fail, in the midst of other changes.
+    pub fn try_ip(&self, arguments: &str) {
+        self.try_run("ip", arguments.split_whitespace());
+    }
+
     /// Runs a program in this node to its end and hands back what it wrote.
     ///
     /// # Panics

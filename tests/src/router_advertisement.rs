@@ -1,5 +1,6 @@
 //! Router Advertisements that no daemon sends: any bytes, from any source, with any hop limit.
 
+use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 use nix::net::if_::if_nametoindex;
@@ -76,10 +77,19 @@ impl RawSender {
     /// # Panics
     /// When the kernel refuses it, for example because it is longer than the MTU.
     pub fn send(&self, message: &[u8]) {
+        self.try_send(message).expect("send a raw packet");
+    }
+
+    /// The same over a link that may be down.
+    ///
+    /// # Errors
+    /// It is not sent.
+    pub fn try_send(&self, message: &[u8]) -> io::Result<()> {
         let packet = self.packet(message);
         let to = SocketAddrV6::new(self.destination, 0, 0, self.scope);
-        let sent = self.socket.send_to(&packet, &to.into()).expect("send a raw packet");
+        let sent = self.socket.send_to(&packet, &to.into())?;
         assert_eq!(sent, packet.len());
+        Ok(())
     }
 
     fn packet(&self, message: &[u8]) -> Vec<u8> {
