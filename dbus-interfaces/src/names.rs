@@ -69,6 +69,22 @@ pub mod limits {
     pub const ROUTERS_PER_PVD: &str = "routers-per-pvd";
 }
 
+/// Words of `Manager.Features`.
+pub mod feature {
+    /// ConnectToAddress.
+    pub const CONNECT: &str = "connect";
+    /// BindSocket.
+    pub const BIND_SOCKET: &str = "bind-socket";
+    /// Packets leave by the PvD's own router, also where several share an interface.
+    pub const PVD_ROUTING: &str = "pvd-routing";
+    /// The option `protocol` may be `mptcp`.
+    pub const MPTCP: &str = "mptcp";
+    /// Sockets belong to the caller's uid.
+    pub const FCHOWN: &str = "fchown";
+    /// polkit decides who may connect.
+    pub const POLKIT: &str = "polkit";
+}
+
 /// Identifiers of GetConfigurationData (draft 3.5.15); the type of each value is in the contract.
 pub mod identifier {
     /// `as`

@@ -29,13 +29,20 @@ pub const POLKIT_USER: &str = "polkitd";
 const RUNTIME_DIRECTORY: &str = "/run/mif";
 
 /// All rights the service has when it is not root, in the words of setpriv(1).
-const CAPABILITIES: &str = "-all,+chown,+net_admin,+net_bind_service,+net_raw";
+const CAPABILITIES: [&str; 4] = ["chown", "net_admin", "net_bind_service", "net_raw"];
 
 /// A command as the service user, with the four capabilities of the service and no way to more.
 pub fn as_service(command: Command) -> Command {
+    as_service_without(&[], command)
+}
+
+/// The same without some of them, in the words of setpriv(1).
+pub fn as_service_without(missing: &[String], command: Command) -> Command {
     let mut setpriv = become_user(SERVICE_USER);
+    let given = CAPABILITIES.into_iter().filter(|capability| !missing.iter().any(|it| it == capability));
+    let given: String = given.map(|capability| format!(",+{capability}")).collect();
     for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-        setpriv.arg(format!("{set}={CAPABILITIES}"));
+        setpriv.arg(format!("{set}=-all{given}"));
     }
     wrap(setpriv, &command)
 }

@@ -2,62 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::{IpAddr, TcpStream};
-
 use mif::proxy::ProvisioningDomainProxy;
 use mif::wire::Family;
-use mif::{ConnectRequest, connect_to_address};
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Dhcpcd, Dnsmasq};
-use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
+use mif_tests::echo::EchoServer;
 use mif_tests::node::Node;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::routing;
 use mif_tests::served_host::ServedHost;
-use mif_tests::universe::{self, Universe};
-use mif_tests::wait::{DEADLINE, completes, eventually};
+use mif_tests::topology::{EVERYWHERE, EVERYWHERE_V6, Provider, answers, switch, two_providers};
+use mif_tests::universe;
+use mif_tests::wait::{completes, eventually};
 use zbus::OwnedObjectPath;
 
-/// A server that every provider has one of.
-const EVERYWHERE: &str = "203.0.113.80";
-const EVERYWHERE_V6: &str = "2001:db8:ffff::80";
 const OWN_HEADER: u16 = 0x2000;
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-/// The name of the node that answers at `to` in `pvd`.
-async fn answers(host: &ServedHost, pvd: &OwnedObjectPath, to: &str) -> String {
-    let request = ConnectRequest::new(ip(to), ECHO_PORT);
-    let connected =
-        completes("a connection", connect_to_address(&host.connection, pvd, &request)).await.unwrap();
-    let stream = TcpStream::from(connected.socket);
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    tokio::task::spawn_blocking(move || Greeting::read(&stream)).await.unwrap().unwrap().server
-}
-
-/// A node at the other end of `link`, with an echo server at [`EVERYWHERE`].
-async fn provider(universe: &Universe, name: &str, link: &str, own: &str) -> (Node, Cable) {
-    let node = universe.node(name);
-    let cable = Cable::between(universe.host().end(link), node.end("lan")).await;
-    cable.far().add_address(own);
-    node.ip(&format!("address add {EVERYWHERE} dev lo"));
-    // Detached from any test: it lives as long as the universe.
-    std::mem::forget(EchoServer::on(&node));
-    (node, cable)
-}
-
-/// Two providers on two links, addresses by hand; the main table leads everything to the first.
-async fn two_links(universe: &Universe) -> [(Node, Cable); 2] {
-    let first = provider(universe, "isp1", "eth1", "192.0.2.1/24").await;
-    let second = provider(universe, "isp2", "eth2", "198.51.100.1/24").await;
-    first.1.near().add_address("192.0.2.2/24");
-    second.1.near().add_address("198.51.100.2/24");
-    universe.host().ip("route add default via 192.0.2.1 dev eth1 metric 100");
-    universe.host().ip("route add default via 198.51.100.1 dev eth2 metric 200");
-    [first, second]
-}
 
 /// Whether a client is told that the reverse path filter is strict.
 async fn told(host: &ServedHost, pvd: &OwnedObjectPath) -> bool {
@@ -73,7 +32,7 @@ async fn told(host: &ServedHost, pvd: &OwnedObjectPath) -> bool {
 #[test]
 fn a_strict_reverse_path_filter_does_not_swallow_answers() {
     universe::run(async |universe| {
-        let _links = two_links(&universe).await;
+        let _providers = two_providers(&universe).await;
         let node = universe.host();
         node.set("net/ipv4/conf/all/rp_filter", "0");
         node.set("net/ipv4/conf/eth2/rp_filter", "1");
@@ -112,10 +71,10 @@ fn a_strict_reverse_path_filter_does_not_swallow_answers() {
 #[test]
 fn two_links_with_one_subnet_and_one_peer_are_two() {
     universe::run(async |universe| {
-        let (_isp1, one) = provider(&universe, "isp1", "eth1", "192.0.2.1/24").await;
-        let (_isp2, two) = provider(&universe, "isp2", "eth2", "192.0.2.1/24").await;
-        one.near().add_address("192.0.2.2/24");
-        two.near().add_address("192.0.2.3/24");
+        let one = Provider::start(&universe, "isp1", "eth1", "192.0.2.1/24").await;
+        let two = Provider::start(&universe, "isp2", "eth2", "192.0.2.1/24").await;
+        one.cable.near().add_address("192.0.2.2/24");
+        two.cable.near().add_address("192.0.2.3/24");
         for (link, metric) in [("eth1", 100), ("eth2", 200)] {
             universe.host().ip(&format!("route add default via 192.0.2.1 dev {link} metric {metric}"));
         }
@@ -134,7 +93,8 @@ fn two_links_with_one_subnet_and_one_peer_are_two() {
 #[test]
 fn a_vpn_that_takes_the_default_route_takes_nothing_from_others() {
     universe::run(async |universe| {
-        let (isp, cable) = provider(&universe, "isp", "eth1", "192.0.2.1/24").await;
+        let Provider { node: isp, cable, .. } =
+            &Provider::start(&universe, "isp", "eth1", "192.0.2.1/24").await;
         cable.near().add_address("192.0.2.2/24");
         let node = universe.host();
         node.ip("route add default via 192.0.2.1 dev eth1 metric 100");
@@ -180,28 +140,6 @@ fn a_vpn_that_takes_the_default_route_takes_nothing_from_others() {
     });
 }
 
-/// A switch with routers on it, each with an echo server of its own at the same address.
-async fn switch(universe: &Universe, routers: &[&str]) -> Vec<Cable> {
-    let switch = universe.node("switch");
-    switch.ip("link add bridge type bridge mcast_snooping 0");
-    switch.ip("link set bridge up");
-    let host = universe.host().end("eth1").mac("02:00:00:00:00:01");
-    let _cable = Cable::between(host, switch.end("host")).await;
-    switch.ip("link set host master bridge");
-    let mut cables = Vec::new();
-    for name in routers {
-        let node = universe.node(name);
-        let cable = Cable::between(node.end("lan"), switch.end(name)).await;
-        switch.ip(&format!("link set {name} master bridge"));
-        node.forward();
-        node.ip(&format!("address add {EVERYWHERE} dev lo"));
-        node.ip(&format!("address add {EVERYWHERE_V6} dev lo"));
-        std::mem::forget(EchoServer::on(&node));
-        cables.push(cable);
-    }
-    cables
-}
-
 async fn pvd_of(host: &ServedHost, id: &str) -> OwnedObjectPath {
     eventually(&format!("{id} with an address"), async || {
         let state = host.state().await;
@@ -235,39 +173,6 @@ fn an_explicit_one_beside_an_implicit_one_leaves_by_its_own_router() {
             assert_eq!(answers(&host, &implicit, EVERYWHERE_V6).await, "plain");
             assert_eq!(answers(&host, &explicit, EVERYWHERE_V6).await, "aware");
         }
-    });
-}
-
-#[test]
-fn the_second_router_of_a_pvd_takes_over_when_the_first_is_silent() {
-    universe::run(async |universe| {
-        let cables = switch(&universe, &["first", "second"]).await;
-        for (cable, last) in cables.iter().zip([1, 2]) {
-            cable.near().add_address(&format!("2001:db8:5::{last}/64"));
-        }
-        let node = universe.host();
-        // Nobody waits in a test for as long as people do.
-        node.set("net/ipv6/neigh/eth1/delay_first_probe_time", "1");
-        node.set("net/ipv6/neigh/eth1/base_reachable_time_ms", "1000");
-        node.set("net/ipv6/neigh/eth1/retrans_time_ms", "200");
-        let host = ServedHost::start(&universe).await;
-        for (cable, preference) in cables.iter().zip([0x08, 0]) {
-            let inside = prefix(1800, 5).flags(preference);
-            let message = RouterAdvertisement::new(0).pvd(OWN_HEADER, 1, "isp.example.org", &inside);
-            RawSender::on(cable.near()).send(message.bytes());
-        }
-        node.ip("address add 2001:db8:5::9/64 dev eth1 nodad");
-        let pvd = pvd_of(&host, "isp.example.org").await;
-        eventually("both routers", async || {
-            let state = host.state().await;
-            let routers = state.pvds().find(|it| it.path == pvd).map_or(0, |it| it.routers.len());
-            if routers == 2 { Ok(()) } else { Err(format!("{state:#?}")) }
-        })
-        .await;
-        assert_eq!(answers(&host, &pvd, EVERYWHERE_V6).await, "first");
-        // It says nothing more, and answers nobody.
-        cables[0].near().node().ip("link set lan down");
-        assert_eq!(answers(&host, &pvd, EVERYWHERE_V6).await, "second");
     });
 }
 

@@ -2,38 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs::OpenOptions;
-use std::os::fd::AsRawFd;
-
 use mif::wire::{Element, InterfaceKind, InterfaceState};
 use mif_tests::served_host::ServedHost;
+use mif_tests::tun::Tun;
 use mif_tests::universe;
-
-/// TUNSETIFF of linux/if_tun.h.
-const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
-
-/// Holds a TUN device as a VPN client does: it has a carrier while the file is open.
-fn hold_tun(name: &str) -> std::fs::File {
-    let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    let file = file.expect("/dev/net/tun (on Debian: modprobe tun)");
-    // SAFETY: ifreq is plain data, for which all zeroes are valid.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = libc::c_char::try_from(from).expect("an ASCII name");
-    }
-    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).expect("flags");
-    // SAFETY: the request lives through the call, which reads and writes an ifreq and keeps nothing of it.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) };
-    assert_eq!(result, 0, "TUNSETIFF: {}", std::io::Error::last_os_error());
-    file
-}
 
 #[test]
 fn a_tun_device_is_a_tunnel_and_its_addresses_are_of_the_vpn() {
     universe::run_as_root(async |universe| {
         let host = universe.host();
         let served = ServedHost::start(&universe).await;
-        let vpn = hold_tun("tun0");
+        let vpn = Tun::on(host, "tun0");
         host.ip("link set tun0 up");
         host.ip("address add 10.8.0.2 peer 10.8.0.1 dev tun0");
         host.ip("address add fd00:8::2/64 dev tun0");

@@ -292,7 +292,7 @@ mark_mask (null: none), error and message (null: nothing would be refused),
   candidates    list of: address, verdict (chosen, behind, not-usable, other-family, not-asked-for), rule
                 (of RFC 6724 section 5; null: none), why
   routes        list of: destination, gateway (null: on-link), preference, verdict (chosen, less-specific,
-                less-preferred, named-later, elsewhere), why";
+                behind-on-link, silent, less-preferred, named-later, elsewhere), why";
 
 #[derive(Debug, Args)]
 pub struct ExplainArguments {

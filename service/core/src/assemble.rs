@@ -103,10 +103,11 @@ impl Draft {
     /// Adds the network of an address that nobody advertised to what `element` gave.
     fn add_network(&mut self, element: Element, address: &Address) {
         let host_length = if address.key.address.is_ipv4() { 32 } else { 128 };
-        if address.key.prefix_length >= host_length {
+        if address.peer.is_none() && address.key.prefix_length >= host_length {
             return;
         }
-        let prefix = Prefix::covering(address.key.address, address.key.prefix_length);
+        let on_link = address.peer.unwrap_or(address.key.address);
+        let prefix = Prefix::covering(on_link, address.key.prefix_length);
         let data = PrefixData {
             on_link: true,
             autonomous: false,

@@ -213,6 +213,10 @@ pub struct Address {
     pub permanent: bool,
     /// The kernel made it from a Router Advertisement (IFA_PROTO, kernel 5.18 and later).
     pub from_router_advertisement: bool,
+    /// The other end, of an address that was given with one: not the network of the address but the peer's is on the
+    /// link then, and that may be the peer alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
 }
 
 /// A unicast route of the main table.

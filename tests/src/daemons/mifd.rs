@@ -29,6 +29,7 @@ pub struct MifdSettings {
     session: bool,
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
+    missing_capabilities: Vec<String>,
 }
 
 impl MifdSettings {
@@ -43,6 +44,7 @@ impl MifdSettings {
             session: false,
             arguments: Vec::new(),
             environment: Vec::new(),
+            missing_capabilities: Vec::new(),
         }
     }
 
@@ -88,6 +90,14 @@ impl MifdSettings {
         self
     }
 
+    /// Without one of its capabilities, in the words of setpriv(1), such as `net_admin`. In a root universe only: root of a
+    /// user namespace has them all.
+    #[must_use]
+    pub fn without_capability(mut self, name: &str) -> Self {
+        self.missing_capabilities.push(name.to_owned());
+        self
+    }
+
     /// Starts it and waits until it owns its name, that is after its first inventory.
     ///
     /// # Panics
@@ -105,7 +115,7 @@ impl MifdSettings {
             Privilege::UserNamespace => Command::new(program("mifd")),
             Privilege::Root => {
                 user::make_runtime_directory();
-                user::as_service(Command::new(program("mifd")))
+                user::as_service_without(&self.missing_capabilities, Command::new(program("mifd")))
             }
         };
         if self.session {

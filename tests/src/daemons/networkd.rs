@@ -19,7 +19,7 @@ const CONFIGURATION: &str = "/etc/systemd/network";
 /// Where it tells how things stand. It expects these folders, which systemd makes at boot.
 const STATE: &str = "/run/systemd/netif";
 
-/// What it must not touch: everything that it was not told of.
+/// Unless a test says otherwise it touches nothing that it was not told of.
 const SETTINGS: &str = "\
 [Network]
 ManageForeignRoutes=no
@@ -31,12 +31,20 @@ SpeedMeter=no
 #[derive(Clone, Debug)]
 pub struct Networkd {
     node: Node,
+    settings: String,
 }
 
 impl Networkd {
     /// One for links of `node`: those that [`link`](Self::link) tells of.
     pub fn on(node: &Node) -> Self {
-        Self { node: node.clone() }
+        Self { node: node.clone(), settings: SETTINGS.to_owned() }
+    }
+
+    /// Another `networkd.conf` than the one that leaves alone what others made.
+    #[must_use]
+    pub fn settings(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.settings);
+        self
     }
 
     /// Looks after a link as the sections of a `.network` file say, `[Match]` left out.
@@ -59,7 +67,7 @@ impl Networkd {
             fs::create_dir_all(Path::new(STATE).join(folder)).expect("make the folders of networkd's state");
         }
         fs::create_dir_all("/etc/systemd").expect("make /etc/systemd");
-        fs::write("/etc/systemd/networkd.conf", SETTINGS).expect("write networkd.conf");
+        fs::write("/etc/systemd/networkd.conf", &self.settings).expect("write networkd.conf");
         let mut command = Command::new(PROGRAM);
         // Its state belongs to a user of its own, who in a user namespace is root as well.
         command.env("SYSTEMD_LOG_LEVEL", "debug").env("SYSTEMD_LOG_TARGET", "console");

@@ -1,5 +1,7 @@
 //! One link with two routers, each with a prefix of its own and an ingress filter.
 
+use std::net::IpAddr;
+
 use crate::cable::{Cable, LinkEnd};
 use crate::daemons::Radvd;
 use crate::echo::EchoServer;
@@ -19,7 +21,7 @@ pub struct OneLinkTwoRouters {
     pub cable: Cable,
     /// The routers, in the order of their prefixes.
     pub routers: [RouterOnLink; 2],
-    _echo: EchoServer,
+    echo: EchoServer,
 }
 
 /// One of the two.
@@ -27,6 +29,7 @@ pub struct OneLinkTwoRouters {
 pub struct RouterOnLink {
     node: Node,
     lan: Cable,
+    up: Cable,
     radvd: Process,
 }
 
@@ -52,7 +55,12 @@ impl OneLinkTwoRouters {
         for number in 1..=2 {
             cable.near().wait_for_address(&format!("2001:db8:{number}:")).await;
         }
-        Self { cable, routers, _echo: echo }
+        Self { cable, routers, echo }
+    }
+
+    /// The server behind both.
+    pub fn server(&self) -> &Node {
+        self.echo.node()
     }
 }
 
@@ -65,12 +73,18 @@ impl RouterOnLink {
         switch.ip(&format!("link set port{number} master bridge"));
         let up = Cable::between(node.end("uplink"), server.end(&format!("router{number}"))).await;
         lan.near().add_address(&format!("2001:db8:{number}::1/64"));
-        node.ip(&format!("route add {SERVER_BEHIND_BOTH} via {} dev uplink", up.far().link_local()));
         let back = up.near().link_local();
         server.ip(&format!("route add 2001:db8:{number}::/64 via {back} dev router{number}"));
         Self::filter(&node, number);
         let radvd = Radvd::on(&node, "lan").prefix(&format!("2001:db8:{number}::/64")).start().await;
-        Self { node, lan, radvd }
+        let router = Self { node, lan, up, radvd };
+        router.lead_to(SERVER_BEHIND_BOTH.parse().expect("an address"));
+        router
+    }
+
+    /// Leads packets for `address` to the server.
+    pub fn lead_to(&self, address: IpAddr) {
+        self.node.ip(&format!("route add {address} via {} dev uplink", self.up.far().link_local()));
     }
 
     /// Ingress filtering (BCP 38): what comes from the link with a foreign source is counted and dropped.

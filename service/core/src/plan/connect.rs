@@ -149,7 +149,7 @@ fn is_subnet_broadcast(pvd: &Pvd, address: Ipv4Addr) -> bool {
 
 /// What `address` is from inside `pvd`: an IPv4 address where there is no IPv4 but an announced NAT64 (RFC 8781) is the
 /// IPv6 one that stands for it (RFC 6052).
-fn behind_nat64(pvd: &Pvd, address: IpAddr) -> IpAddr {
+pub(super) fn behind_nat64(pvd: &Pvd, address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) if pvd.family == Family::Ipv6 => {
             let mut prefixes = pvd.used.pref64.iter();

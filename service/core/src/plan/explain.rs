@@ -1,12 +1,15 @@
 //! Why a connection leaves as it does: which source, by which rule, through which router, and why no other.
 //!
-//! Made of what [`connect`](super::connect()) plans with, so that the two cannot disagree.
+//! Made of what [`connect`](super::connect()) plans with and of the [`Table`] that packets look into, so that they
+//! cannot disagree.
 
+use super::connect::behind_nat64;
 use super::{CONNECT_TIMEOUT_MS, ConnectRequest, Protocol, Refusal, connect, find};
 use crate::address_selection::{SourceRule, rank_sources};
 use crate::configuration::{AddressFamily, Preference, Prefix, RouteKey};
 use crate::event::Ifindex;
 use crate::pvd::{Pvd, PvdAddress, Serial};
+use crate::routing::{Table, TableRoute};
 use crate::snapshot::Snapshot;
 use std::cmp::Reverse;
 use std::fmt;
@@ -85,6 +88,8 @@ pub enum RouteVerdict {
     Chosen,
     /// It leads there too, but a longer prefix counts more (RFC 4191 3.1).
     LessSpecific,
+    /// It leads there too, but the destination is on the link itself, where no router is needed.
+    BehindOnLink,
     /// It leads there too, but the network prefers another router (RFC 4191 2.1).
     LessPreferred,
     /// It leads there too; packets take it when the router before it does not answer.
@@ -110,6 +115,8 @@ pub fn explain(snapshot: &Snapshot, pvd: Serial, request: ExplainRequest) -> Res
             protocol: Protocol::Tcp,
         },
     );
+    // What packets are really sent to.
+    let request = ExplainRequest { address: behind_nat64(pvd, request.address), ..request };
     let device = snapshot.interface(pvd.interface).map(|interface| interface.name.clone());
     Ok(Explanation {
         refusal: planned.err(),
@@ -167,55 +174,31 @@ fn explain_sources(pvd: &Pvd, request: ExplainRequest) -> Vec<ExplainedSource> {
     explained
 }
 
+/// All routes of the table that packets look into, in the order in which it is looked through.
 fn explain_routes(pvd: &Pvd, destination: IpAddr) -> Vec<ExplainedRoute> {
-    let on_link = pvd
-        .used
-        .prefixes
-        .iter()
-        .filter(|(_, data)| data.on_link)
-        .map(|(prefix, _)| (RouteKey { destination: *prefix, gateway: None }, Preference::Medium));
-    // A network that an address is configured with is on the link, unless its advertisement says otherwise.
-    let assigned = pvd.addresses.iter().filter(|own| own.address.is_ipv4() && own.prefix_length < 32);
-    let assigned = assigned.map(|own| {
-        let destination = Prefix::covering(own.address, own.prefix_length);
-        (RouteKey { destination, gateway: None }, Preference::Medium)
-    });
-    let told = pvd.used.routes.iter().map(|(key, data)| (*key, data.preference));
-    let mut routes: Vec<(RouteKey, Preference)> = on_link.chain(assigned).chain(told).collect();
-    routes.sort_unstable();
-    routes.dedup_by_key(|(key, _)| *key);
-    let place = |gateway: Option<IpAddr>| {
-        gateway.map_or(0, |gateway| {
-            pvd.used.routers.iter().position(|known| *known == gateway).unwrap_or(usize::MAX)
-        })
+    let table = Table::of(pvd);
+    let leads_there = |route: &TableRoute| route.destination.covers(destination);
+    let mut routes = table.routes().to_vec();
+    // Stable: of routes with one metric the one that is installed first stays first.
+    routes.sort_by_key(|route| (!leads_there(route), Reverse(route.destination.length), route.metric));
+    let preference = |route: &TableRoute| {
+        let key = RouteKey { destination: route.destination, gateway: route.gateway };
+        pvd.used.routes.get(&key).map_or(Preference::Medium, |data| data.preference)
     };
-    routes.sort_by_key(|(key, preference)| {
-        let leads_there = key.destination.covers(destination);
-        let on_link_first = key.gateway.is_some();
-        (
-            !leads_there,
-            Reverse(key.destination.length),
-            on_link_first,
-            Reverse(*preference),
-            place(key.gateway),
-            *key,
-        )
-    });
     let best = routes.first().copied();
-    let explained = |(place, (key, preference)): (usize, &(RouteKey, Preference))| {
-        let verdict = match best {
-            _ if !key.destination.covers(destination) => RouteVerdict::Elsewhere,
-            _ if place == 0 => RouteVerdict::Chosen,
-            Some((best, _)) if best.destination.length > key.destination.length => RouteVerdict::LessSpecific,
-            Some((_, preferred)) if preferred > *preference => RouteVerdict::LessPreferred,
-            Some(_) | None => RouteVerdict::NamedLater,
-        };
-        ExplainedRoute {
-            destination: key.destination,
-            gateway: key.gateway,
-            preference: *preference,
-            verdict,
-        }
+    let verdict = |place: usize, route: &TableRoute| match best {
+        _ if !leads_there(route) => RouteVerdict::Elsewhere,
+        _ if place == 0 => RouteVerdict::Chosen,
+        Some(best) if best.destination.length > route.destination.length => RouteVerdict::LessSpecific,
+        Some(best) if best.gateway.is_none() => RouteVerdict::BehindOnLink,
+        Some(best) if preference(&best) > preference(route) => RouteVerdict::LessPreferred,
+        Some(_) | None => RouteVerdict::NamedLater,
+    };
+    let explained = |(place, route): (usize, &TableRoute)| ExplainedRoute {
+        destination: route.destination,
+        gateway: route.gateway,
+        preference: preference(route),
+        verdict: verdict(place, route),
     };
     routes.iter().enumerate().map(explained).collect()
 }
@@ -289,6 +272,7 @@ impl RouteVerdict {
         match self {
             Self::Chosen => "chosen",
             Self::LessSpecific => "less-specific",
+            Self::BehindOnLink => "behind-on-link",
             Self::LessPreferred => "less-preferred",
             Self::NamedLater => "named-later",
             Self::Elsewhere => "elsewhere",
@@ -301,6 +285,7 @@ impl fmt::Display for RouteVerdict {
         out.write_str(match self {
             Self::Chosen => "it leads there, and none does better",
             Self::LessSpecific => "one for a longer prefix leads there",
+            Self::BehindOnLink => "the destination is on the link itself, where no router is needed",
             Self::LessPreferred => "the network prefers another router",
             Self::NamedLater => {
                 "another router is as good and was named before it; taken when that does not answer"

@@ -281,6 +281,8 @@ pub enum BindFailure {
     SourceNotValid(IpAddr),
     /// Another socket has that port.
     PortTaken(SocketAddr),
+    /// A port was to be chosen, and this source has none left.
+    NoPort(IpAddr),
     /// The interface has just gone.
     InterfaceGone,
     /// Anything else; the errno.
@@ -298,6 +300,9 @@ impl fmt::Display for BindFailure {
             }
             Self::PortTaken(local) => {
                 write!(out, "port {} of {} is taken: give another, or 0", local.port(), local.ip())
+            }
+            Self::NoPort(source) => {
+                write!(out, "all ports of {source} are taken: close sockets, or widen ip_local_port_range")
             }
             Self::InterfaceGone => write!(out, "the interface has just gone"),
             Self::Other(errno) => write!(out, "binding the socket failed (errno {errno})"),

@@ -5,10 +5,11 @@
 use super::tests_support::{prefix, pvd, router};
 use super::{Routing, Table};
 use crate::BootTime;
-use crate::configuration::{Preference, RouteData};
+use crate::configuration::{AddressFamily, Preference, RouteData};
 use crate::event::{LinkKind, LinkState};
 use crate::plan::{
-    self, ConnectRequest, Families, Protocol, Refusal, TranslateRequest, Translation, Unreachable,
+    self, ConnectRequest, ExplainRequest, Families, Protocol, Refusal, TranslateRequest, Translation,
+    Unreachable,
 };
 use crate::pvd::{AddressState, Family, Interface, Pvd, Serial};
 use crate::snapshot::Snapshot;
@@ -182,5 +183,44 @@ proptest! {
             }))
         };
         prop_assert!(!foreign(&one, &Table::of(&other)) && !foreign(&other, &Table::of(&one)));
+    }
+
+    /// What is explained is what packets do: the route, or that there is none, is that of the table, and the order is
+    /// that in which the kernel looks.
+    #[test]
+    fn what_is_explained_is_what_the_table_does(
+        pvd in of(1),
+        destination in prop::sample::select(vec![
+            "10.1.1.9", "10.1.3.9", "172.1.2.9", "203.0.113.9", "2001:db8:1:2::9", "2001:db8:1:f1::9", "2001:db8:9::9",
+            "fe80::9",
+        ]),
+    ) {
+        let destination: IpAddr = destination.parse().unwrap();
+        let table = Table::of(&pvd);
+        let (family, serial) = (AddressFamily::of(destination), pvd.serial);
+        let usable = pvd.family.includes(family)
+            && pvd.usable_addresses().any(|own| AddressFamily::of(own.address) == family);
+        let mut snapshot = Snapshot::default();
+        snapshot.set_routing(Routing::PerPvd);
+        snapshot.put_pvd(Arc::new(pvd));
+        let explained =
+            plan::explain(&snapshot, serial, ExplainRequest { address: destination, source: None }).unwrap();
+        let way = |route: &super::TableRoute| (route.destination, route.gateway);
+        let taken = table.route_to(destination).map(way);
+        prop_assert_eq!(explained.route().map(|route| (route.destination, route.gateway)), taken);
+        prop_assert_eq!(explained.refusal.is_none(), usable && taken.is_some(), "{:?}", explained.refusal);
+        // All of them, each once; and without the first, the second is the one.
+        prop_assert_eq!(explained.routes.len(), table.routes().len());
+        let metric = |place: usize| {
+            let route = &explained.routes[place];
+            let same = |other: &&super::TableRoute| way(other) == (route.destination, route.gateway);
+            table.routes().iter().find(same).map(|route| route.metric)
+        };
+        let leading = explained.routes.iter().take_while(|it| it.destination.covers(destination)).count();
+        for place in 1..leading {
+            let (one, next) = (&explained.routes[place - 1], &explained.routes[place]);
+            prop_assert!(one.destination.length >= next.destination.length);
+            prop_assert!(one.destination.length > next.destination.length || metric(place - 1) <= metric(place));
+        }
     }
 }

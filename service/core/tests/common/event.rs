@@ -65,6 +65,7 @@ pub fn address(ifindex: Ifindex, text: &str) -> AddressWords {
         temporary: false,
         permanent: true,
         from_router_advertisement: false,
+        peer: None,
     })
 }
 
@@ -93,6 +94,12 @@ impl AddressWords {
     /// Past its preferred lifetime.
     pub fn deprecated(mut self) -> Self {
         self.0.deprecated = true;
+        self
+    }
+
+    /// Of a link that has only one other end.
+    pub fn peer(mut self, peer: &str) -> Self {
+        self.0.peer = Some(peer.parse().unwrap());
         self
     }
 

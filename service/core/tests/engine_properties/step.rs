@@ -152,6 +152,7 @@ fn address() -> impl Strategy<Value = Address> {
             temporary,
             permanent,
             from_router_advertisement,
+            peer: None,
         }
     })
 }

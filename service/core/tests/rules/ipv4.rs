@@ -190,6 +190,17 @@ fn a_host_address_has_no_network() {
 }
 
 #[test]
+fn the_other_end_of_a_link_is_on_it_and_the_networks_of_both_are_not_mixed_up() {
+    let mut host = host();
+    host.see([
+        address(ETH0, "192.0.2.5/32").peer("192.0.2.9"),
+        address(ETH0, "10.1.0.1/24").peer("10.2.0.1"),
+    ]);
+    let on_link: Vec<_> = host.gave(IPV4, Element::Static).prefixes.keys().copied().collect();
+    assert_eq!(on_link, [prefix("10.2.0.0/24"), prefix("192.0.2.9/32")]);
+}
+
+#[test]
 fn by_hand_on_a_tunnel_is_by_the_vpn() {
     let mut host = Host::started();
     host.see(events![

@@ -198,6 +198,7 @@ impl From<BindFailure> for BusError {
             BindFailure::Refused(refusal) => return refusal.into(),
             BindFailure::SourceNotValid(_) => Name::SourceNotValid,
             BindFailure::PortTaken(_) => Name::AddressInUse,
+            BindFailure::NoPort(_) => Name::LimitsExceeded,
             BindFailure::InterfaceGone => Name::NetworkUnreachable,
             BindFailure::Other(_) => Name::Failed,
         };

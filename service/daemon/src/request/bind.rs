@@ -69,7 +69,8 @@ pub fn bind(binding: &Binding, socket: &impl AsFd) -> Result<Bound, BindFailure>
     carry_out(&plan, binding.mark, socket)
 }
 
-/// Tries the sources in turn: one may just have ceased to be an address of this host.
+/// Tries the sources in turn: one may just have ceased to be an address of this host, or have no port left. A port that
+/// the caller names is not looked for elsewhere: who listens on it expects it where people will ask.
 fn carry_out(plan: &BindPlan, mark: Option<Mark>, socket: &impl AsFd) -> Result<Bound, BindFailure> {
     let mark = mark.map(|mark| mark.value | plan.foreign_mark);
     let scope = Scope::new(plan.ifindex, mark);
@@ -80,7 +81,7 @@ fn carry_out(plan: &BindPlan, mark: Option<Mark>, socket: &impl AsFd) -> Result<
             Err(error) => {
                 let failure = meaning(source, &error);
                 tracing::debug!(%source, %error, "a socket of a caller cannot be bound");
-                if !matches!(failure, BindFailure::SourceNotValid(_)) {
+                if !matches!(failure, BindFailure::SourceNotValid(_) | BindFailure::NoPort(_)) {
                     return Err(failure);
                 }
                 first_failure.get_or_insert(failure);
@@ -94,6 +95,7 @@ fn carry_out(plan: &BindPlan, mark: Option<Mark>, socket: &impl AsFd) -> Result<
 fn meaning(source: SocketAddr, error: &io::Error) -> BindFailure {
     match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         Errno::EADDRNOTAVAIL => BindFailure::SourceNotValid(source.ip()),
+        Errno::EADDRINUSE if source.port() == 0 => BindFailure::NoPort(source.ip()),
         Errno::EADDRINUSE => BindFailure::PortTaken(source),
         // It was fresh when it was looked at.
         Errno::EINVAL | Errno::EISCONN => refused(BadSocket::InUse),

@@ -301,6 +301,7 @@ pub fn address(ifindex: Ifindex, host: u8) -> Event {
         temporary: false,
         permanent: true,
         from_router_advertisement: false,
+        peer: None,
     })
 }
 

@@ -84,6 +84,7 @@ fn each_router_has_its_reason() {
             "::/0 via fe80::3 chosen",
             "::/0 via fe80::2 named-later",
             "::/0 via fe80::1 less-preferred",
+            "fe80::/64 on-link elsewhere",
             "2001:db8:7::/48 via fe80::1 elsewhere",
             "2001:db8:9::/48 via fe80::1 elsewhere",
         ]
@@ -99,16 +100,37 @@ fn each_router_has_its_reason() {
 #[test]
 fn a_neighbour_needs_no_router() {
     let mut domain = pvd(1, 1, Family::Ipv4, &["192.0.2.7/24"], &[]);
-    domain.used.routes = [route("0.0.0.0/0", Some("192.0.2.1"), Preference::Medium)].into();
+    domain.used.routes = [
+        route("192.0.2.0/24", None, Preference::Medium),
+        route("192.0.2.0/24", Some("192.0.2.2"), Preference::High),
+        route("0.0.0.0/0", Some("192.0.2.1"), Preference::Medium),
+    ]
+    .into();
     let explanation = explained(&domain, to("192.0.2.9"));
     assert_eq!(
         routes(&explanation),
-        ["192.0.2.0/24 on-link chosen", "0.0.0.0/0 via 192.0.2.1 less-specific"]
+        [
+            "192.0.2.0/24 on-link chosen",
+            "192.0.2.0/24 via 192.0.2.2 behind-on-link",
+            "0.0.0.0/0 via 192.0.2.1 less-specific",
+        ]
     );
     assert_eq!((explanation.device.as_str(), explanation.ifindex), ("e1", 1));
     assert_eq!(explanation.refusal, None);
     let nowhere = pvd(1, 1, Family::Ipv4, &["192.0.2.7/24"], &[]);
     assert_eq!(explained(&nowhere, to("203.0.113.1")).route(), None);
+}
+
+#[test]
+fn behind_a_nat64_it_speaks_of_the_address_that_packets_are_sent_to() {
+    let mut domain = pvd(1, 1, Family::Ipv6, &["2001:db8:1::1/64"], &[]);
+    domain.used.routes = [route("::/0", Some("fe80::1"), Preference::Medium)].into();
+    assert!(explained(&domain, to("192.0.2.33")).refusal.is_some());
+    domain.used.pref64 = vec![Prefix { address: ip("64:ff9b::"), length: 96 }];
+    let explanation = explained(&domain, to("192.0.2.33"));
+    assert_eq!(explanation.refusal, None);
+    assert_eq!(sources(&explanation), ["2001:db8:1::1 chosen"]);
+    assert_eq!(explanation.route().unwrap().gateway, Some(ip("fe80::1")));
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) fn decode(payload: &[u8], now: BootTime) -> Option<Address> {
         }
     }
     let lifetime = |seconds: Option<u32>| now.after_lifetime(seconds.unwrap_or(u32::MAX));
+    let other_end = peer.filter(|peer| local.is_some_and(|local| local != *peer));
     Some(Address {
         // On a point-to-point link IFA_ADDRESS is the other end.
         key: key_of(&header, local.or(peer)?)?,
@@ -43,6 +44,7 @@ pub(super) fn decode(payload: &[u8], now: BootTime) -> Option<Address> {
         temporary: header.family == AddressFamily::Inet6 && flags.contains(AddressFlags::Secondary),
         permanent: flags.contains(AddressFlags::Permanent),
         from_router_advertisement: protocol == Some(AddressProtocol::RouterAnnouncement),
+        peer: other_end,
     })
 }
 
@@ -131,6 +133,7 @@ mod tests {
             temporary: false,
             permanent: false,
             from_router_advertisement: true,
+            peer: None,
         };
         assert_eq!(found, expected);
     }
@@ -169,6 +172,13 @@ mod tests {
         let attributes = vec![address("10.0.0.2"), AddressAttribute::Local("10.0.0.1".parse().unwrap())];
         let found = decode(&bytes(&message(32, attributes)), NOW).unwrap();
         assert_eq!(found.key.address.to_string(), "10.0.0.1");
+        assert_eq!(found.peer, Some("10.0.0.2".parse().unwrap()));
+        let attributes = vec![address("10.0.0.1"), AddressAttribute::Local("10.0.0.1".parse().unwrap())];
+        assert_eq!(
+            decode(&bytes(&message(24, attributes)), NOW).unwrap().peer,
+            None,
+            "as of every other link"
+        );
     }
 
     #[test]
