@@ -8,12 +8,15 @@ use std::os::fd::OwnedFd;
 
 use mif::{BindRequest, ConnectRequest, ErrorKind, bind_socket, connect_to_address};
 use mif_tests::cable::Cable;
+use mif_tests::daemons::{Dhcpcd, Dnsmasq};
 use mif_tests::echo::{DatagramServer, ECHO_PORT, Greeting};
 use mif_tests::node::Node;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::routing;
 use mif_tests::served_host::{ServedHost, refusal};
-use mif_tests::topology::{EVERYWHERE_V6, OneLinkTwoRouters, SERVER_BEHIND_BOTH, answers, switch};
+use mif_tests::topology::{
+    EVERYWHERE, EVERYWHERE_V6, OneLinkTwoRouters, SERVER_BEHIND_BOTH, answers, switch,
+};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{DEADLINE, completes, eventually};
 use socket2::{Domain, Socket, Type};
@@ -137,6 +140,58 @@ fn a_router_that_never_says_again_that_it_is_one_is_not_used_after_its_time() {
         assert_eq!(host.addresses(&second).await.len(), 1);
         assert_eq!(answers(&host, &first, SERVER_BEHIND_BOTH).await, "server");
         assert_eq!(network.routers.each_ref().map(|router| router.dropped_and_forwarded().0), [0, 0]);
+    });
+}
+
+#[test]
+fn the_second_router_of_a_lease_takes_over_when_the_first_is_silent() {
+    universe::run(async |universe| {
+        let cables = switch(&universe, &["first", "second"]).await;
+        for (cable, last) in cables.iter().zip([1, 2]) {
+            cable.near().add_address(&format!("192.0.2.{last}/24"));
+        }
+        let node = universe.host();
+        hasty(node, "ipv4");
+        // Both are named by the server that stays.
+        Dnsmasq::on(cables[1].near().node(), "lan")
+            .dhcp4("192.0.2.50", "192.0.2.60", "10m")
+            .argument("--dhcp-option=option:router,192.0.2.1,192.0.2.2")
+            .argument("--port=0")
+            .start()
+            .await;
+        let link = node.end("eth1");
+        Dhcpcd::on(&link).start().await;
+        link.wait_for_address("192.0.2.").await;
+        let host = ServedHost::start(&universe).await;
+        let both = |pvd: &mif::ProvisioningDomain| pvd.routers.len() == 2;
+        let pvd = host.pvd_where("implicit:eth1:ipv4", both).await.path;
+        for _ in 0..5 {
+            assert_eq!(answers(&host, &pvd, EVERYWHERE).await, "first");
+        }
+        cables[0].near().node().ip("link set lan down");
+        // What is under way when it is found silent fails; what comes after takes the other.
+        let request = ConnectRequest::new(EVERYWHERE.parse().unwrap(), ECHO_PORT);
+        let taken = async || {
+            let connected = connect_to_address(&host.connection, &pvd, &request).await;
+            connected.map(|connected| greeting(connected.socket).server).map_err(|error| error.to_string())
+        };
+        let is = |wanted: &'static str, seen: Result<String, String>| match seen {
+            Ok(server) if server == wanted => Ok(()),
+            other => Err(format!("{other:?}")),
+        };
+        eventually("the second router", async || is("second", taken().await)).await;
+        for _ in 0..5 {
+            assert_eq!(answers(&host, &pvd, EVERYWHERE).await, "second");
+        }
+        let explained =
+            mif::explain(&host.connection, &pvd, EVERYWHERE.parse().unwrap(), None).await.unwrap();
+        assert_eq!(explained.router.as_deref(), Some("192.0.2.2"));
+        let verdicts: Vec<_> =
+            explained.routes.iter().flatten().map(|it| (it.gateway.as_deref(), &*it.verdict)).collect();
+        assert!(verdicts.contains(&(Some("192.0.2.1"), "silent")), "{verdicts:?}");
+        // It is asked from time to time whether it is back.
+        cables[0].near().node().ip("link set lan up");
+        eventually("the first router again", async || is("first", taken().await)).await;
     });
 }
 

@@ -70,7 +70,7 @@ pub struct RouteDetails {
     pub gateway: Option<String>,
     /// low, medium, high.
     pub preference: Option<String>,
-    /// chosen, less-specific, behind-on-link, less-preferred, named-later, elsewhere.
+    /// chosen, less-specific, behind-on-link, silent, less-preferred, named-later, elsewhere.
     pub verdict: String,
     /// For people.
     pub why: Option<String>,

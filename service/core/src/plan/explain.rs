@@ -90,6 +90,8 @@ pub enum RouteVerdict {
     LessSpecific,
     /// It leads there too, but the destination is on the link itself, where no router is needed.
     BehindOnLink,
+    /// It leads there too, but its router does not answer.
+    Silent,
     /// It leads there too, but the network prefers another router (RFC 4191 2.1).
     LessPreferred,
     /// It leads there too; packets take it when the router before it does not answer.
@@ -98,11 +100,16 @@ pub enum RouteVerdict {
     Elsewhere,
 }
 
-/// Explains `request` in `pvd`.
+/// Explains `request` in `pvd`, where the IPv4 routers in `silent` do not answer.
 ///
 /// # Errors
 /// The provisioning domain is gone. Every other refusal is part of the explanation.
-pub fn explain(snapshot: &Snapshot, pvd: Serial, request: ExplainRequest) -> Result<Explanation, Refusal> {
+pub fn explain(
+    snapshot: &Snapshot,
+    pvd: Serial,
+    request: ExplainRequest,
+    silent: &[IpAddr],
+) -> Result<Explanation, Refusal> {
     let pvd = find(snapshot, pvd)?;
     let planned = connect(
         snapshot,
@@ -123,7 +130,7 @@ pub fn explain(snapshot: &Snapshot, pvd: Serial, request: ExplainRequest) -> Res
         ifindex: pvd.ifindex,
         device: device.unwrap_or_default(),
         sources: explain_sources(pvd, request),
-        routes: explain_routes(pvd, request.address),
+        routes: explain_routes(pvd, request.address, silent),
     })
 }
 
@@ -175,8 +182,8 @@ fn explain_sources(pvd: &Pvd, request: ExplainRequest) -> Vec<ExplainedSource> {
 }
 
 /// All routes of the table that packets look into, in the order in which it is looked through.
-fn explain_routes(pvd: &Pvd, destination: IpAddr) -> Vec<ExplainedRoute> {
-    let table = Table::of(pvd);
+fn explain_routes(pvd: &Pvd, destination: IpAddr, silent: &[IpAddr]) -> Vec<ExplainedRoute> {
+    let table = Table::of_answering(pvd, silent);
     let leads_there = |route: &TableRoute| route.destination.covers(destination);
     let mut routes = table.routes().to_vec();
     // Stable: of routes with one metric the one that is installed first stays first.
@@ -190,6 +197,9 @@ fn explain_routes(pvd: &Pvd, destination: IpAddr) -> Vec<ExplainedRoute> {
         _ if !leads_there(route) => RouteVerdict::Elsewhere,
         _ if place == 0 => RouteVerdict::Chosen,
         Some(best) if best.destination.length > route.destination.length => RouteVerdict::LessSpecific,
+        Some(_) if route.gateway.is_some_and(|it| it.is_ipv4() && silent.contains(&it)) => {
+            RouteVerdict::Silent
+        }
         Some(best) if best.gateway.is_none() => RouteVerdict::BehindOnLink,
         Some(best) if preference(&best) > preference(route) => RouteVerdict::LessPreferred,
         Some(_) | None => RouteVerdict::NamedLater,
@@ -273,6 +283,7 @@ impl RouteVerdict {
             Self::Chosen => "chosen",
             Self::LessSpecific => "less-specific",
             Self::BehindOnLink => "behind-on-link",
+            Self::Silent => "silent",
             Self::LessPreferred => "less-preferred",
             Self::NamedLater => "named-later",
             Self::Elsewhere => "elsewhere",
@@ -286,6 +297,7 @@ impl fmt::Display for RouteVerdict {
             Self::Chosen => "it leads there, and none does better",
             Self::LessSpecific => "one for a longer prefix leads there",
             Self::BehindOnLink => "the destination is on the link itself, where no router is needed",
+            Self::Silent => "its router does not answer",
             Self::LessPreferred => "the network prefers another router",
             Self::NamedLater => {
                 "another router is as good and was named before it; taken when that does not answer"

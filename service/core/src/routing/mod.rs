@@ -13,6 +13,7 @@ mod mark;
 mod register;
 mod restoration;
 mod rule;
+mod silent;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use mark::{BadMarks, Mark, MarkSpace};
 pub use register::{Exhausted, Owner, Register};
 pub use restoration::{Restoration, Verdict};
 pub use rule::{BadPriority, Layout, Rule};
+pub use silent::SilentRouters;
 pub use table::{Table, TableRoute};
 
 /// The routing protocol number (rtm_protocol, FRA_PROTOCOL) of all that this service puts into the kernel, by which

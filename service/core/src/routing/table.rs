@@ -14,6 +14,8 @@ const ON_LINK: u32 = 50;
 const HIGH: u32 = 100;
 /// The same for medium, and so on: room for more routers than a provisioning domain has.
 const STEP: u32 = 100;
+/// The metric of IPv4 routes by routers that do not answer, behind all others.
+const SILENT: u32 = HIGH + 3 * STEP;
 /// Where default routes lead, for choosing their source: any address of global scope does.
 const ANYWHERE: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
 
@@ -50,6 +52,11 @@ impl TableRoute {
 impl Table {
     /// What `pvd` says at this moment.
     pub fn of(pvd: &Pvd) -> Self {
+        Self::of_answering(pvd, &[])
+    }
+
+    /// The same where the IPv4 routers in `silent` do not answer: they come behind those that do.
+    pub fn of_answering(pvd: &Pvd, silent: &[IpAddr]) -> Self {
         let mut routes = Vec::new();
         for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
             if pvd.family.includes(family) {
@@ -58,7 +65,7 @@ impl Table {
         }
         for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
             if pvd.family.includes(family) {
-                through_routers(pvd, family, &mut routes);
+                through_routers(pvd, family, silent, &mut routes);
             }
         }
         let cut = routes.len() > limits::ROUTES_PER_TABLE;
@@ -127,7 +134,7 @@ fn on_link(pvd: &Pvd, family: AddressFamily, routes: &mut Vec<TableRoute>) {
     }));
 }
 
-fn through_routers(pvd: &Pvd, family: AddressFamily, routes: &mut Vec<TableRoute>) {
+fn through_routers(pvd: &Pvd, family: AddressFamily, silent: &[IpAddr], routes: &mut Vec<TableRoute>) {
     let mut by_destination: BTreeMap<Prefix, Vec<(Preference, IpAddr)>> = BTreeMap::new();
     for (RouteKey { destination, gateway }, data) in &pvd.used.routes {
         if let Some(gateway) = gateway.filter(|_| is_of(destination, family) && !is_special(destination)) {
@@ -135,10 +142,14 @@ fn through_routers(pvd: &Pvd, family: AddressFamily, routes: &mut Vec<TableRoute
         }
     }
     for (destination, mut routers) in by_destination {
+        // When none answers, none is worse than the others.
+        let any_answers = routers.iter().any(|(_, router)| !silent.contains(router));
+        let is_silent = |router: IpAddr| any_answers && router.is_ipv4() && silent.contains(&router);
         // Of routers that are equally preferred those count first that the network named first (RFC 2132 3.5).
         let place = |router: IpAddr| pvd.used.routers.iter().position(|known| *known == router);
         routers.sort_by_key(|(preference, router)| {
-            (std::cmp::Reverse(*preference), place(*router).unwrap_or(usize::MAX), *router)
+            let order = (std::cmp::Reverse(*preference), place(*router).unwrap_or(usize::MAX));
+            (is_silent(*router), order, *router)
         });
         routers.truncate(limits::ROUTERS_PER_PVD);
         let source = source_for(pvd, destination);
@@ -147,14 +158,14 @@ fn through_routers(pvd: &Pvd, family: AddressFamily, routes: &mut Vec<TableRoute
             ifindex: pvd.ifindex,
             gateway: Some(router),
             source,
-            metric: metric(family, preference, place),
+            metric: if is_silent(router) { SILENT } else { metric(family, preference, place) },
         }));
     }
 }
 
 /// Of IPv6 routes that differ in their metric the kernel takes the first whose router answers; those of one metric it
-/// would use in turn. Of IPv4 routes it looks for a router that answers only among those of one metric, and only
-/// with default routes (`fib_select_default`); it begins with the one that was added first.
+/// would use in turn. Of IPv4 routes it takes the first whatever becomes of its router, at least for sockets that are
+/// bound to an interface: see [`super::SilentRouters`].
 const fn metric(family: AddressFamily, preference: Preference, place: u32) -> u32 {
     let class = match preference {
         Preference::High => HIGH,
@@ -270,6 +281,28 @@ mod tests {
                 "0.0.0.0/0 via 192.0.2.1 src 192.0.2.7 metric 200",
             ]
         );
+    }
+
+    #[test]
+    fn a_silent_router_of_ipv4_is_the_last_unless_all_are() {
+        let all = routes(&[
+            ("0.0.0.0/0", "192.0.2.1", Preference::High),
+            ("0.0.0.0/0", "192.0.2.2", Preference::Low),
+            ("10.0.0.0/8", "192.0.2.1", Preference::Medium),
+            ("::/0", "fe80::1", Preference::High),
+            ("::/0", "fe80::2", Preference::Low),
+        ]);
+        let both = ["192.0.2.7/24", "2001:db8:1::7/64"];
+        let pvd = pvd(Family::Dual, &both, &["192.0.2.0/24"], &all);
+        let routers = |silent: &[&str]| {
+            let silent: Vec<IpAddr> = silent.iter().map(|text| text.parse().unwrap()).collect();
+            let table = Table::of_answering(&pvd, &silent);
+            ["203.0.113.1", "10.1.1.1", "2001:db8:9::1"]
+                .map(|to| table.route_to(to.parse().unwrap()).unwrap().gateway.unwrap().to_string())
+        };
+        assert_eq!(routers(&[]), ["192.0.2.1", "192.0.2.1", "fe80::1"]);
+        assert_eq!(routers(&["192.0.2.1", "fe80::1"]), ["192.0.2.2", "192.0.2.1", "fe80::1"]);
+        assert_eq!(routers(&["192.0.2.1", "192.0.2.2"]), ["192.0.2.1", "192.0.2.1", "fe80::1"]);
     }
 
     #[test]

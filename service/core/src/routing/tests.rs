@@ -194,9 +194,11 @@ proptest! {
             "10.1.1.9", "10.1.3.9", "172.1.2.9", "203.0.113.9", "2001:db8:1:2::9", "2001:db8:1:f1::9", "2001:db8:9::9",
             "fe80::9",
         ]),
+        silent in prop::collection::vec(number(), 0..4),
     ) {
         let destination: IpAddr = destination.parse().unwrap();
-        let table = Table::of(&pvd);
+        let silent: Vec<IpAddr> = silent.iter().map(|last| format!("10.1.1.{last}").parse().unwrap()).collect();
+        let table = Table::of_answering(&pvd, &silent);
         let (family, serial) = (AddressFamily::of(destination), pvd.serial);
         let usable = pvd.family.includes(family)
             && pvd.usable_addresses().any(|own| AddressFamily::of(own.address) == family);
@@ -204,7 +206,8 @@ proptest! {
         snapshot.set_routing(Routing::PerPvd);
         snapshot.put_pvd(Arc::new(pvd));
         let explained =
-            plan::explain(&snapshot, serial, ExplainRequest { address: destination, source: None }).unwrap();
+            plan::explain(&snapshot, serial, ExplainRequest { address: destination, source: None }, &silent)
+                .unwrap();
         let way = |route: &super::TableRoute| (route.destination, route.gateway);
         let taken = table.route_to(destination).map(way);
         prop_assert_eq!(explained.route().map(|route| (route.destination, route.gateway)), taken);

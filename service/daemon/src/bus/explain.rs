@@ -17,8 +17,10 @@ impl Bus {
         let mut options = options(given, &["source"])?;
         let source = options.text("source")?.map(|source| parse_address("source", &source)).transpose()?;
         let request = ExplainRequest { address: parse_address("address", &address)?, source };
-        let mut fields = fields(plan::explain(&self.snapshot, pvd, request)?);
-        if let Some(known) = self.router.in_use(pvd) {
+        let in_use = self.router.in_use(pvd);
+        let silent = in_use.as_ref().map(|known| &*known.silent_routers).unwrap_or_default();
+        let mut fields = fields(plan::explain(&self.snapshot, pvd, request, silent)?);
+        if let Some(known) = in_use {
             fields.insert("table", Variant::from(known.mark.0));
             fields.insert("mark", Variant::from(known.mark.0));
             fields.insert("mark-mask", Variant::from(self.router.mask()));

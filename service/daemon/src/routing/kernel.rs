@@ -4,15 +4,18 @@ use super::error::RoutingError;
 use super::message;
 use futures_util::StreamExt;
 use mif_core::configuration::AddressFamily;
+use mif_core::event::Ifindex;
 use mif_core::routing::{Layout, Mark, RouteChange, Rule, TableRoute};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourState};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use rtnetlink::{Handle, IpVersion};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use tokio::task::AbortHandle;
 
 /// The kernel's rules and routes.
@@ -183,6 +186,13 @@ impl Kernel {
     pub(super) async fn remove_found_route(&self, found: FoundRoute) -> io::Result<()> {
         let message = found.route.map_or(found.message, |route| message::route(found.table, &route));
         self.delete_route(message).await
+    }
+
+    /// Has the kernel ask for the link-layer address of `neighbour`, as if there were a packet for it.
+    pub(super) async fn ask(&self, ifindex: Ifindex, neighbour: Ipv4Addr) -> io::Result<()> {
+        let request = self.handle.neighbours().add(ifindex, IpAddr::V4(neighbour)).replace();
+        let request = request.state(NeighbourState::None).flags(NeighbourFlags::Use);
+        request.execute().await.map_err(|error| cause(&error))
     }
 
     async fn delete_route(&self, message: RouteMessage) -> io::Result<()> {

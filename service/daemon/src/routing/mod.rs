@@ -21,6 +21,7 @@ use mif_core::pvd::Serial;
 use mif_core::routing::{Layout, Mark, Routing};
 use mif_core::snapshot::Snapshot;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
@@ -31,12 +32,14 @@ const REQUESTS: usize = 64;
 type InUse = BTreeMap<Serial, Use>;
 
 /// A provisioning domain in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     /// The mark of its sockets, which is also the number of its table.
     pub mark: Mark,
     /// The reverse path filter of its interface is strict, so that its IPv4 addresses have rules of their own.
     pub strict_reverse_path: bool,
+    /// IPv4 routers of its interface that do not answer.
+    pub silent_routers: Vec<IpAddr>,
 }
 
 /// Gives out marks. Cheap to clone.
@@ -115,6 +118,6 @@ impl Router {
 
     /// How `pvd` is in use, if it is.
     pub fn in_use(&self, pvd: Serial) -> Option<Use> {
-        self.keeper.as_ref().and_then(|line| line.in_use.borrow().get(&pvd).copied())
+        self.keeper.as_ref().and_then(|line| line.in_use.borrow().get(&pvd).cloned())
     }
 }

@@ -1,16 +1,19 @@
 //! Hears when somebody else takes away what is this service's, or turns a reverse path filter.
 
 use crate::source::rtnetlink::{Message, Monitor, Received, attributes, messages, read_u32};
+use mif_core::event::Ifindex;
 use mif_core::routing::{Mark, PROTOCOL};
 use std::io;
+use std::net::Ipv4Addr;
 
 /// What is listened to.
-const GROUPS: [u32; 5] = [
+const GROUPS: [u32; 6] = [
     libc::RTNLGRP_IPV4_RULE,
     libc::RTNLGRP_IPV6_RULE,
     libc::RTNLGRP_IPV4_ROUTE,
     libc::RTNLGRP_IPV6_ROUTE,
     libc::RTNLGRP_IPV4_NETCONF,
+    libc::RTNLGRP_NEIGH,
 ];
 /// `struct fib_rule_hdr` and `struct rtmsg`.
 const HEADER_LENGTH: usize = 12;
@@ -19,6 +22,15 @@ const TABLE: usize = 4;
 const ROUTE_PROTOCOL: usize = 5;
 /// FRA_PROTOCOL.
 const RULE_PROTOCOL: u16 = 21;
+/// Where `struct ndmsg` has its state; its index is before that.
+const NEIGHBOUR_STATE: std::ops::Range<usize> = 8..10;
+const NEIGHBOUR_LINK: std::ops::Range<usize> = 4..8;
+/// NUD_REACHABLE, NUD_STALE (what a neighbour that asks us is), NUD_NOARP and NUD_PERMANENT.
+const ANSWERS: u16 = 0x02 | 0x04 | 0x40 | 0x80;
+/// NUD_FAILED.
+const FAILED: u16 = 0x20;
+/// NDA_DST.
+const NEIGHBOUR_ADDRESS: u16 = 1;
 /// RTM_NEWNETCONF: a setting of an interface.
 const NEW_SETTING: u16 = 80;
 
@@ -31,6 +43,15 @@ pub(super) enum Notice {
     Table(Mark),
     /// A setting of an interface may be another one now.
     Settings,
+    /// A neighbour of IPv4 answers, or does not.
+    Neighbour {
+        /// Its link.
+        ifindex: Ifindex,
+        /// Its address.
+        address: Ipv4Addr,
+        /// Whether it answers.
+        answers: bool,
+    },
     /// Notices were lost.
     Everything,
 }
@@ -69,9 +90,22 @@ fn notice(message: &Message<'_>) -> Option<Notice> {
             let table = table.and_then(|(_, value)| read_u32(value));
             Some(Notice::Table(Mark(table.unwrap_or(u32::from(header[TABLE])))))
         }
+        libc::RTM_NEWNEIGH => neighbour(header?, inside),
         NEW_SETTING => Some(Notice::Settings),
         _ => None,
     }
+}
+
+fn neighbour(header: &[u8; HEADER_LENGTH], inside: &[u8]) -> Option<Notice> {
+    if i32::from(header[0]) != libc::AF_INET {
+        return None;
+    }
+    let state = header.get(NEIGHBOUR_STATE)?.first_chunk().map(|two| u16::from_ne_bytes(*two))?;
+    let ifindex = read_u32(header.get(NEIGHBOUR_LINK)?)?;
+    let address = attributes(inside).find(|(kind, _)| *kind == NEIGHBOUR_ADDRESS);
+    let address = address.and_then(|(_, value)| <[u8; 4]>::try_from(value).ok()).map(Ipv4Addr::from)?;
+    let answers = state & ANSWERS != 0;
+    (answers || state & FAILED != 0).then_some(Notice::Neighbour { ifindex, address, answers })
 }
 
 #[cfg(test)]
@@ -110,6 +144,34 @@ mod tests {
         assert_eq!(notice_of(libc::RTM_DELROUTE, &own), Some(Notice::Table(mark)));
         own.header.protocol = netlink_packet_route::route::RouteProtocol::Static;
         assert_eq!(notice_of(libc::RTM_DELROUTE, &own), None);
-        assert_eq!(notice(&Message { kind: libc::RTM_DELROUTE, flags: 0, sequence: 0, payload: &[] }), None);
+        for kind in [libc::RTM_DELROUTE, libc::RTM_NEWNEIGH] {
+            assert_eq!(notice(&Message { kind, flags: 0, sequence: 0, payload: &[] }), None);
+        }
+    }
+
+    #[test]
+    fn neighbours_of_ipv4_are_told_by_whether_they_answer() {
+        use netlink_packet_route::AddressFamily as WireFamily;
+        use netlink_packet_route::neighbour::{
+            NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+        };
+        let address = Ipv4Addr::new(192, 0, 2, 1);
+        let told = |family, state| {
+            let mut message = NeighbourMessage::default();
+            message.header.family = family;
+            message.header.ifindex = 4;
+            message.header.state = state;
+            message.attributes = vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(address))];
+            notice_of(libc::RTM_NEWNEIGH, &message)
+        };
+        let expected = |answers| Some(Notice::Neighbour { ifindex: 4, address, answers });
+        assert_eq!(told(WireFamily::Inet, NeighbourState::Failed), expected(false));
+        for state in [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Permanent] {
+            assert_eq!(told(WireFamily::Inet, state), expected(true));
+        }
+        for state in [NeighbourState::Incomplete, NeighbourState::Probe, NeighbourState::Delay] {
+            assert_eq!(told(WireFamily::Inet, state), None, "nobody knows yet");
+        }
+        assert_eq!(told(WireFamily::Inet6, NeighbourState::Failed), None, "the kernel does it itself");
     }
 }

@@ -16,7 +16,7 @@ fn to(destination: &str) -> ExplainRequest {
 }
 
 fn explained(pvd: &Pvd, request: ExplainRequest) -> Explanation {
-    super::super::explain(&snapshot(std::slice::from_ref(pvd)), pvd.serial, request).unwrap()
+    super::super::explain(&snapshot(std::slice::from_ref(pvd)), pvd.serial, request, &[]).unwrap()
 }
 
 /// `ADDRESS verdict`, in order.
@@ -98,6 +98,23 @@ fn each_router_has_its_reason() {
 }
 
 #[test]
+fn a_router_that_does_not_answer_is_behind_those_that_do() {
+    let mut domain = pvd(1, 1, Family::Ipv4, &["192.0.2.7/24"], &[]);
+    domain.used.routes = [
+        route("0.0.0.0/0", Some("192.0.2.1"), Preference::High),
+        route("0.0.0.0/0", Some("192.0.2.2"), Preference::Low),
+    ]
+    .into();
+    let state = snapshot(std::slice::from_ref(&domain));
+    let told = |silent: &[&str]| {
+        let silent: Vec<IpAddr> = silent.iter().map(|router| ip(router)).collect();
+        routes(&super::super::explain(&state, domain.serial, to("203.0.113.1"), &silent).unwrap())
+    };
+    assert_eq!(told(&[]), ["0.0.0.0/0 via 192.0.2.1 chosen", "0.0.0.0/0 via 192.0.2.2 less-preferred"]);
+    assert_eq!(told(&["192.0.2.1"]), ["0.0.0.0/0 via 192.0.2.2 chosen", "0.0.0.0/0 via 192.0.2.1 silent"]);
+}
+
+#[test]
 fn a_neighbour_needs_no_router() {
     let mut domain = pvd(1, 1, Family::Ipv4, &["192.0.2.7/24"], &[]);
     domain.used.routes = [
@@ -142,7 +159,7 @@ fn a_refusal_is_part_of_it() {
     let explanation = explained(&domain, to("2001:db8::1"));
     assert!(matches!(explanation.refusal, Some(Refusal::NetworkUnreachable(_))));
     assert_eq!((explanation.source(), explanation.route()), (None, None));
-    let gone = super::super::explain(&snapshot(&[]), Serial(9), to("192.0.2.1")).unwrap_err();
+    let gone = super::super::explain(&snapshot(&[]), Serial(9), to("192.0.2.1"), &[]).unwrap_err();
     assert_eq!(gone, Refusal::PvdGone(Serial(9)));
 }
 
@@ -162,7 +179,7 @@ proptest! {
         let domain = Pvd { addresses, ..pvd(1, 1, Family::Ipv6, &[], &[]) };
         let state = snapshot(std::slice::from_ref(&domain));
         let request = ExplainRequest { address: ip(destination), source };
-        let explanation = super::super::explain(&state, Serial(1), request).unwrap();
+        let explanation = super::super::explain(&state, Serial(1), request, &[]).unwrap();
         prop_assert_eq!(explanation.sources.len(), domain.addresses.len());
         let planned = connect(&state, Serial(1), &ConnectRequest { source, ..connecting(destination) });
         prop_assert_eq!(explanation.refusal.is_none(), planned.is_ok());
