@@ -48,7 +48,6 @@ pub mod signals;
 pub mod soak;
 pub mod tool;
 pub mod topology;
-pub mod tun;
 pub mod universe;
 pub mod user;
 pub mod wait;

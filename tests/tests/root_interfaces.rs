@@ -4,7 +4,7 @@
 
 use mif::wire::{Element, InterfaceKind, InterfaceState};
 use mif_tests::served_host::ServedHost;
-use mif_tests::tun::Tun;
+use mif_tests::topology::Tun;
 use mif_tests::universe;
 
 #[test]

@@ -15,9 +15,8 @@ use mif_tests::process::output;
 use mif_tests::routing;
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::topology::{
-    EVERYWHERE, OneLinkTwoRouters, Provider, SERVER_BEHIND_BOTH, answers, two_providers,
+    EVERYWHERE, OneLinkTwoRouters, Provider, SERVER_BEHIND_BOTH, Tun, answers, two_providers,
 };
-use mif_tests::tun::Tun;
 use mif_tests::universe;
 use mif_tests::user::{SERVICE_USER, uid_of};
 use socket2::{Domain, Socket, Type};

@@ -102,14 +102,14 @@ fn report(
     descriptors: usize,
 ) -> ExitCode {
     let rate = connections as f64 / took;
-    say(&format!("{connections} connections over two PvDs of one link in {took:.1} s ({rate:.0} a second)"));
-    say(&format!("  {} did not arrive; {descriptors} descriptors of mifd before and after", failures.len()));
-    failures.iter().take(5).for_each(|failure| say(&format!("  {failure}")));
+    say(format!("{connections} connections over two PvDs of one link in {took:.1} s ({rate:.0} a second)"));
+    say(format!("  {} did not arrive; {descriptors} descriptors of mifd before and after", failures.len()));
+    failures.iter().take(5).for_each(|failure| say(format!("  {failure}")));
     let mut wrong = 0;
     for router in &network.routers {
         let (dropped, forwarded) = router.dropped_and_forwarded();
         wrong += dropped;
-        say(&format!(
+        say(format!(
             "  {}: {forwarded} packets of its own prefix, {dropped} of the other's",
             router.node().name()
         ));
