@@ -95,7 +95,7 @@ fn without_the_right_to_it_the_rest_is_done_and_that_is_said() {
         let mut status = Command::new(program("mifctl"));
         status.arg("status");
         let status = output(status).await;
-        assert!(status.stdout.contains("No routing per provisioning domain: "), "{status:#?}");
+        assert!(status.stdout.contains("The service leads no packets"), "{status:#?}");
 
         // Alone on its interface a PvD can be used.
         let alone = host.pvd("implicit:eth2:ipv4").await.path;
