@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use mif::wire::ClosedReason;
 use mif::{ConnectRequest, Message, Subscriber, TranslateOptions};
 use zbus::connection::Builder;
 use zbus::message::Flags;
@@ -106,6 +107,36 @@ async fn only_its_own_messages_reach_a_subscriber_and_closed_is_the_last() {
     };
     assert_eq!(address.to_string(), "192.0.2.2");
     assert_eq!(reason.as_str(), "requested");
+}
+
+/// A program that never reads loses no more than its subscriber, and learns it after what it did not read.
+#[tokio::test]
+async fn who_does_not_read_is_told_so_after_all_there_was_room_for() {
+    const ROOM: usize = 65_536;
+    let (client, service) = pair().await;
+    serve(service, |service, call, member| async move {
+        match member.as_str() {
+            "CreateSubscriber" => create_subscriber(&service, &call).await,
+            "AnnounceAddresses" => {
+                let signal = zbus::Message::signal(PATH, "org.ietf.Mif1.Subscriber", "NoAddressAnnouncement");
+                let signals = vec![signal.build(&(pvd(), "192.0.2.1")).unwrap(); ROOM + 1];
+                service.send_all(&signals).await.unwrap();
+                service.reply(&call.header(), &1_u32).await.unwrap();
+            }
+            _ => panic!("{member}"),
+        }
+    });
+    let (subscriber, mut messages) = Subscriber::create(&client, "t").await.unwrap();
+    let announced = tokio::time::timeout(DEADLINE, subscriber.announce_addresses(&pvd())).await;
+    announced.expect("the connection goes on for others").unwrap();
+    for _ in 0..ROOM {
+        let message = tokio::time::timeout(DEADLINE, messages.next()).await.unwrap().unwrap().unwrap();
+        assert!(matches!(message, Message::NoAddressAnnouncement { .. }), "{message:?}");
+    }
+    let last = tokio::time::timeout(DEADLINE, messages.next()).await.unwrap().unwrap().unwrap();
+    let Message::Closed { reason } = last else { panic!("{last:?}") };
+    assert_eq!(reason, ClosedReason::Unread);
+    assert!(tokio::time::timeout(DEADLINE, messages.next()).await.unwrap().is_none());
 }
 
 #[tokio::test]
