@@ -60,5 +60,8 @@ fn make(release: &Release, folder: &Path) -> Result<(), Error> {
     make.args(["--nodeps", "--skipinteg", "--force", "--noprogressbar"]).current_dir(folder);
     // They were built already, from the same archive.
     make.env("MIF_PROGRAMS", &release.programs).env("SOURCE_DATE_EPOCH", &release.epoch);
+    if !release.has_applet() {
+        make.env("MIF_WITHOUT_APPLET", "1");
+    }
     command::run(make.env("HOME", folder).env("PKGEXT", ".pkg.tar.zst"))
 }

@@ -25,6 +25,9 @@ pub struct Options {
     /// Build the programs twice, in two folders, and fail unless they are the same bytes
     #[arg(long)]
     reproduce: bool,
+    /// Leave mif-applet out, for which GTK is needed
+    #[arg(long)]
+    without_applet: bool,
 }
 
 /// What packages can be made.
@@ -37,6 +40,9 @@ pub enum Kind {
     /// For Arch Linux.
     Arch,
 }
+
+/// The package that only desktops want.
+const APPLET: &str = "mif-applet";
 
 /// What every kind of package is made from.
 #[derive(Debug)]
@@ -61,8 +67,14 @@ struct Release {
 /// # Errors
 /// When something cannot be built, or a package does not pass its check.
 pub fn package(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
-    dependencies.ensure(&[Purpose::Build, Purpose::Desktop, Purpose::Package])?;
-    let release = Release::build(&every_package()?)?;
+    dependencies.ensure(&[Purpose::Build, Purpose::Package])?;
+    let mut packages = every_package()?;
+    if options.without_applet {
+        packages.retain(|name| name != APPLET);
+    } else {
+        dependencies.ensure(&[Purpose::Desktop])?;
+    }
+    let release = Release::build(&packages)?;
     if options.reproduce {
         // Beside the output: one that was interrupted goes on where it was.
         let folder = workspace::target()?.join("package-build-again");
@@ -107,6 +119,10 @@ impl Release {
             Kind::Rpm => rpm::package(self),
             Kind::Arch => arch::package(self),
         })
+    }
+
+    fn has_applet(&self) -> bool {
+        self.packages.iter().any(|name| name == APPLET)
     }
 
     /// packaging/install with the programs of this release.

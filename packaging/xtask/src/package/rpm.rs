@@ -29,6 +29,9 @@ pub fn package(release: &Release) -> Result<(), Error> {
     // Nothing is done to what the list says: the programs are stripped, and the specification compresses man pages.
     build.args(["--define", "__os_install_post %{nil}"]);
     build.args(["--define", "clamp_mtime_to_source_date_epoch 1", "--define", "_buildhost localhost"]);
+    if !release.has_applet() {
+        build.args(["--without", "applet"]);
+    }
     command::run(build.arg(&specification).env("SOURCE_DATE_EPOCH", &release.epoch))?;
     let mut find = Command::new("find");
     find.arg(top.join("RPMS")).args(["-name", &format!("*-{}-*.rpm", release.version)]);
