@@ -95,7 +95,8 @@ where
     B: AsyncFnOnce(Universe) -> ExitCode,
 {
     if std::env::var(INSIDE).as_deref() == Ok(PROGRAM) {
-        return inside(Privilege::UserNamespace, body);
+        // Whoever runs a program sees what it says, and ends it when it takes too long.
+        return inside(Privilege::UserNamespace, None, body);
     }
     let mut unshare = unshare(Privilege::UserNamespace, PROGRAM);
     unshare.args(std::env::args_os().skip(1));
@@ -125,7 +126,7 @@ where
 {
     let name = test_name::<B>();
     if std::env::var(INSIDE).as_ref() == Ok(&name) {
-        inside(privilege, body);
+        inside(privilege, Some(LIFETIME), body);
         let _ = writeln!(io::stdout(), "{COMPLETED}{name}");
     } else {
         outside(privilege, &name);
@@ -185,11 +186,11 @@ fn capture(mut command: Command) -> io::Result<(String, ExitStatus)> {
 }
 
 /// Prepares the new namespaces, of which this process is the first, and runs the body.
-fn inside<B, T>(privilege: Privilege, body: B) -> T
+fn inside<B, T>(privilege: Privilege, lifetime: Option<Duration>, body: B) -> T
 where
     B: AsyncFnOnce(Universe) -> T,
 {
-    let _alive = watch_over();
+    let _alive = watch_over(lifetime);
     if let Err(error) = filesystem::prepare(privilege) {
         panic!("cannot prepare the files of the universe: {error}");
     }
@@ -205,22 +206,23 @@ where
     }
 }
 
-/// Ends this process, and with it the universe, when its time is up or the outside is gone.
+/// Ends this process, and with it the universe, when its time, if it has one, is up or the outside is gone.
 /// Threads, for a body that blocks must not keep the universe alive.
-fn watch_over() -> mpsc::Sender<()> {
+fn watch_over(lifetime: Option<Duration>) -> mpsc::Sender<()> {
     std::thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(1);
     });
     let (alive, gone) = mpsc::channel();
+    let Some(lifetime) = lifetime else { return alive };
     std::thread::spawn(move || {
-        if gone.recv_timeout(LIFETIME) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if gone.recv_timeout(lifetime) == Err(mpsc::RecvTimeoutError::Timeout) {
             let waits = wait::waiting_for();
             let waits = if waits.is_empty() { "nothing in particular".to_owned() } else { waits.join(" > ") };
             complain(&format!(
                 "{}\nafter {} s still waiting for: {waits}",
                 process::all_logs(),
-                LIFETIME.as_secs()
+                lifetime.as_secs()
             ));
             std::process::exit(101);
         }
