@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Type};
 use zbus::{Connection, OwnedObjectPath};
 
 use super::random::Random;
-use super::world::NAME;
+use super::world::{LINKS, NAME};
 use crate::daemons::Bus;
 use crate::echo::ECHO_PORT;
 
@@ -104,7 +104,8 @@ impl Client {
                     patiently("a translation", mif::translate_name(connection, &pvd, NAME, &options)).await;
             }
             1 => {
-                let address = [10, 7, 1 + self.random.below(5) as u8, 1].into();
+                let network = u8::try_from(1 + self.random.below(LINKS)).unwrap_or(1);
+                let address = [10, 7, network, 1].into();
                 let request = ConnectRequest {
                     timeout: Some(Duration::from_millis(300)),
                     ..ConnectRequest::new(address, ECHO_PORT)

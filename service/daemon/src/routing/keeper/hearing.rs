@@ -73,7 +73,8 @@ impl Keeper {
         if self.suspects.insert(notice) && self.restoration.lost(clock::now()).say {
             tracing::warn!(
                 "somebody keeps removing rules or routes of this service (systemd-networkd does, without \
-                 ManageForeignRoutingPolicyRules=no); they are put back less and less often"
+                 ManageForeignRoutingPolicyRules=no, and the kernel while links flap); they are put back less \
+                 and less often"
             );
         }
     }
