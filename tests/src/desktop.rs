@@ -84,7 +84,7 @@ impl Seen {
     /// Name or text without the characters that keep technical words together.
     pub fn words(&self) -> String {
         let words = self.text.as_deref().filter(|text| !text.is_empty()).unwrap_or(&self.name);
-        words.chars().filter(|letter| !matches!(letter, '\u{2066}'..='\u{2069}')).collect()
+        words.chars().filter(|letter| !matches!(letter, '\u{2066}'..='\u{2069}' | '\u{200b}')).collect()
     }
 
     /// Whether it is in this state.
@@ -102,6 +102,10 @@ impl Desktop {
         for folder in [SCREEN, HOME, "/run/user/0", "/tmp/.X11-unix"] {
             fs::create_dir_all(folder).expect("a folder of the desktop");
         }
+        fs::create_dir_all(format!("{HOME}/.config/gtk-4.0")).expect("a folder of the desktop");
+        // A screenshot in the middle of a movement shows nothing.
+        let settings = "[Settings]\ngtk-enable-animations=0\n";
+        fs::write(format!("{HOME}/.config/gtk-4.0/settings.ini"), settings).expect("settings");
         fs::set_permissions("/run/user/0", fs::Permissions::from_mode(0o700)).expect("a private folder");
         let host = universe.host();
         let mut bus = tool::command("dbus-daemon");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use mif_tests::desktop::Desktop;
+use mif_tests::desktop::{Desktop, Panel};
 use mif_tests::echo::ECHO_PORT;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::SHARED_NAME;
@@ -13,6 +13,7 @@ fn the_window_shows_what_mifctl_shows() {
     universe::run(async |universe| {
         let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let desktop = Desktop::start(&universe).await;
+        let _panel = Panel::start().await;
         let applet = desktop.applet(&[], &[]).await;
         desktop.reads(&["eth1", "Ready"]).await;
         let state = host.state().await;

@@ -60,7 +60,8 @@ impl Row {
         let value = value.into();
         Self {
             key: value.clone(),
-            title: isolated(&value),
+            // A long address breaks at its colons, without a hyphen that would look like a part of it.
+            title: isolated(&value.replace(':', ":\u{200b}")),
             subtitle: subtitle.into(),
             value,
             ..Self::default()

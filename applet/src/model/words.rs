@@ -57,9 +57,9 @@ pub fn isolated(text: &str) -> String {
     format!("\u{2066}{text}\u{2069}")
 }
 
-/// A text without what [`isolated`] put around its parts.
+/// A text without what is there for display only: what [`isolated`] put around its parts, and places to break a line.
 pub fn plain(text: &str) -> String {
-    text.chars().filter(|letter| !matches!(letter, '\u{2066}'..='\u{2069}')).collect()
+    text.chars().filter(|letter| !matches!(letter, '\u{2066}'..='\u{2069}' | '\u{200b}')).collect()
 }
 
 /// What kind of interface it is.

@@ -60,17 +60,16 @@ impl Cafe {
 
     /// Says everything.
     pub fn advertise(&self) {
-        let inside = RouterAdvertisement::new(1_800)
+        let message = RouterAdvertisement::new(1_800)
             .prefix(&format!("2001:db8:{}::", self.number), 64, 3_600, 1_800)
             .mtu(1_480)
             .route("2001:db8:aaaa::", 48, 1, 3_000)
             .dns_servers(2_400, &["2001:db8:ff::53"])
             .search_domains(2_400, &["cafe.example", "guests.cafe.example"])
             .pref64("64:ff9b::", 1_800)
-            .encrypted_dns("dns.cafe.example", &["2001:db8:ff::53"], &["dot"], "")
-            .raw(&captive_portal("https://web.example/api"));
-        let outer = RouterAdvertisement::new(0).pvd(0, 17, CAFE, &inside);
-        RawSender::on(self.cable.far()).send(outer.bytes());
+            .raw(&captive_portal("https://web.example/api"))
+            .pvd(0, 17, CAFE, &RouterAdvertisement::new(0));
+        RawSender::on(self.cable.far()).send(message.bytes());
     }
 
     /// Somebody signs in.
