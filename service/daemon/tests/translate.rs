@@ -7,85 +7,15 @@ mod support;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use mif_core::plan::{
-    Answer, AnswerSource, DnsPlan, DnsProtocol, DnsServer, Families, Lookup, Refusal, TranslatePlan,
-    Translation, TranslationEnd, TranslationFailure, Transport, UntranslatableName,
+    Answer, AnswerSource, Families, Lookup, Refusal, TranslatePlan, Translation, TranslationEnd,
+    TranslationFailure, Transport, UntranslatableName,
 };
-use mif_core::pvd::Serial;
 use mifd::translate::{Settings, Translator};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::dns::{Log, Reply, address, alias, name, serve};
-use support::{DEADLINE, ifindex, neighbour, open_descriptors, runtime, universe};
-
-/// A plan for the link `link`: servers as "ADDRESS" or "ADDRESS from SOURCE".
-fn plan(link: &str, servers: &[&str], names: &[&str]) -> TranslatePlan {
-    let ifindex = ifindex(link);
-    let server = |text: &&str| {
-        let (server, source) = text.split_once(" from ").map_or((*text, None), |(a, b)| (a, Some(b)));
-        let scope = if server.starts_with("fe80:") { format!("%{ifindex}") } else { String::new() };
-        let address =
-            if server.contains(':') { format!("[{server}{scope}]:53") } else { format!("{server}:53") };
-        DnsServer { address: address.parse().unwrap(), source: source.map(ip), protocol: DnsProtocol::Plain }
-    };
-    TranslatePlan {
-        pvd: Serial(u64::from(ifindex)),
-        ifindex,
-        timeout_ms: 10_000,
-        translation: Translation::Lookup(Lookup {
-            name: names[0].to_owned(),
-            families: Families::Any,
-            hosts: false,
-            dns: Ok(DnsPlan {
-                servers: servers.iter().map(server).collect(),
-                names: names.iter().map(|name| (*name).to_owned()).collect(),
-                nat64: None,
-            }),
-            mdns: None,
-            llmnr: None,
-            nis: None,
-        }),
-    }
-}
-
-fn asking_for(families: Families, plan: TranslatePlan) -> TranslatePlan {
-    let Translation::Lookup(lookup) = plan.translation else { panic!("a literal") };
-    TranslatePlan { translation: Translation::Lookup(Lookup { families, ..lookup }), ..plan }
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn translator() -> Translator {
-    Translator::new(Settings { hosts: "/nonexistent/hosts".into(), ..Settings::default() })
-}
-
-struct Outcome {
-    answers: Vec<(Duration, Answer)>,
-    end: Result<TranslationEnd, TranslationFailure>,
-    took: Duration,
-}
-
-impl Outcome {
-    fn addresses(&self) -> Vec<String> {
-        let mut addresses: Vec<String> =
-            self.answers.iter().map(|(_, answer)| answer.address.to_string()).collect();
-        addresses.sort();
-        addresses
-    }
-
-    fn canonical_name(&self) -> String {
-        self.end.clone().unwrap().canonical_name.unwrap()
-    }
-}
-
-async fn translate(translator: &Translator, plan: &TranslatePlan) -> Outcome {
-    let since = Instant::now();
-    let mut answers = Vec::new();
-    let translation = translator.translate(plan, |answer| answers.push((since.elapsed(), answer)));
-    let end = tokio::time::timeout(DEADLINE, translation).await.expect("the translation ends");
-    Outcome { answers, end, took: since.elapsed() }
-}
+use support::translation::{asking_for, ip, plan, translate, translator};
+use support::{neighbour, open_descriptors, runtime, universe};
 
 /// What both servers say, but for the last number of the addresses.
 fn zone(owner: &Name, record_type: RecordType, last: &str) -> Reply {

@@ -14,6 +14,7 @@ mod provenance;
 mod question;
 mod resolvers;
 mod runtime;
+mod scrub;
 mod servers;
 mod synthesis;
 pub(crate) mod trust;

@@ -7,6 +7,7 @@
 use super::conversations::Conversations;
 use super::plain;
 use super::runtime::ScopedRuntime;
+use super::scrub::scrub;
 use super::trust::Trust;
 use crate::socket::Scope;
 use futures_util::StreamExt;
@@ -104,10 +105,13 @@ impl Servers {
     }
 
     async fn ask_one(&self, server: DnsServer, request: DnsRequest) -> Attempt {
-        let result = match server.protocol {
+        let mut result = match server.protocol {
             DnsProtocol::Plain => plain::ask(&self.runtime, &server, request).await,
             _ => self.shared.conversations.ask(&server, request).await,
         };
+        if let Ok(response) = &mut result {
+            scrub(response);
+        }
         Attempt { server, result }
     }
 }

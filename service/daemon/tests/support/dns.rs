@@ -45,6 +45,10 @@ pub enum Reply {
     OverTcp(Vec<Record>),
     /// Sends forged answers before the right one: another id, another question.
     AfterForgeries(Vec<Record>),
+    /// Over UDP that it is too long; over TCP half of it, and hangs up.
+    HalfOverTcp(Vec<Record>),
+    /// These packets, which are made of the one that came in; second argument: who sent it, third: over TCP.
+    Packets(fn(&Message, SocketAddr, bool) -> Vec<Vec<u8>>),
     /// Nothing at all.
     Silence,
 }
@@ -104,14 +108,25 @@ pub fn serve(address: &str, zone: Zone, log: &Log) {
                 while stream.read_exact(&mut length).is_ok() {
                     let mut packet = vec![0; usize::from(u16::from_be_bytes(length))];
                     stream.read_exact(&mut packet).unwrap();
-                    for answer in answers(&packet, from, true, zone, &log) {
+                    for mut answer in answers(&packet, from, true, zone, &log) {
                         let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
-                        stream.write_all(&[&length[..], &answer].concat()).unwrap();
+                        let half = is_told_half(&packet, zone);
+                        answer.truncate(if half { answer.len() / 2 } else { answer.len() });
+                        // Who does not like what it hears hangs up.
+                        let written = stream.write_all(&[&length[..], &answer].concat());
+                        if half || written.is_err() {
+                            return;
+                        }
                     }
                 }
             });
         }
     });
+}
+
+fn is_told_half(packet: &[u8], zone: Zone) -> bool {
+    let request = Message::from_vec(packet).unwrap();
+    matches!(zone(request.queries[0].name(), request.queries[0].query_type()), Reply::HalfOverTcp(_))
 }
 
 fn answers(packet: &[u8], from: SocketAddr, tcp: bool, zone: Zone, log: &Log) -> Vec<Vec<u8>> {
@@ -121,7 +136,11 @@ fn answers(packet: &[u8], from: SocketAddr, tcp: bool, zone: Zone, log: &Log) ->
     let from = SocketAddr::new(from.ip().to_canonical(), from.port());
     let question = Question { from, name, record_type: query.query_type(), tcp };
     log.0.lock().unwrap().push(question);
-    perform(zone(query.name(), query.query_type()), &request, &query, tcp)
+    let reply = zone(query.name(), query.query_type());
+    if let Reply::Packets(packets) = reply {
+        return packets(&request, from, tcp);
+    }
+    perform(reply, &request, &query, tcp)
 }
 
 fn perform(reply: Reply, request: &Message, query: &Query, tcp: bool) -> Vec<Vec<u8>> {
@@ -130,14 +149,14 @@ fn perform(reply: Reply, request: &Message, query: &Query, tcp: bool) -> Vec<Vec
     answer.metadata.recursion_available = true;
     answer.add_query(query.clone());
     match reply {
-        Reply::Silence => return Vec::new(),
+        Reply::Silence | Reply::Packets(_) => return Vec::new(),
         Reply::Late(wait, reply) => {
             std::thread::sleep(wait);
             return perform(*reply, request, query, tcp);
         }
         Reply::Code(code) => answer.metadata.response_code = code,
-        Reply::OverTcp(_) if !tcp => answer.metadata.truncation = true,
-        Reply::Records(records) | Reply::OverTcp(records) => {
+        Reply::OverTcp(_) | Reply::HalfOverTcp(_) if !tcp => answer.metadata.truncation = true,
+        Reply::Records(records) | Reply::OverTcp(records) | Reply::HalfOverTcp(records) => {
             answer.add_answers(records);
         }
         Reply::AfterForgeries(records) => {

@@ -8,6 +8,7 @@
 pub mod dns;
 pub mod nis;
 pub mod responder;
+pub mod translation;
 
 use std::process::Command;
 use std::sync::mpsc;
