@@ -1,7 +1,8 @@
 //! A subscriber: the draft's messages (section 3.5) as calls and a stream.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, BoxStream};
@@ -48,30 +49,15 @@ impl Subscriber {
     /// # Errors
     /// [`Error::Reply`]: the service is not there, the token is in use or not valid, a limit is exceeded.
     pub async fn create(connection: &Connection, token: &str) -> Result<(Self, Messages)> {
-        // Both streams begin before the subscriber exists: nothing is missed.
-        let incoming = incoming(connection).await?;
-        let reply = connection
-            .call_method(
-                Some(BUS_NAME),
-                ROOT_PATH,
-                Some(MANAGER_INTERFACE),
-                "CreateSubscriber",
-                &(token, SubscriberOptions {}),
-            )
-            .await?;
-        let path: OwnedObjectPath = reply
-            .body()
-            .deserialize()
-            .map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
-        let reader = Reader::new(path.clone(), &reply);
-
+        let (reader, incoming) = Reader::open(connection, token).await?;
+        let path = reader.path().clone();
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let reader = tokio::spawn(reader.run(incoming, sender));
         let proxy = SubscriberProxy::builder(connection)
             .path(path)
             .cache_properties(zbus::proxy::CacheProperties::No)
             .build()
             .await?;
-        let (sender, queue) = mpsc::channel(QUEUE);
-        let reader = tokio::spawn(reader.run(incoming, sender));
         Ok((Self { proxy }, Messages { queue, reader }))
     }
 
@@ -256,28 +242,53 @@ impl Drop for Messages {
     }
 }
 
-/// Everything that arrives on the connection, in order. `None` in it is not an end: see [`incoming`].
+/// Everything that arrives on the connection, in order. `None` in it is not an end, but of no concern.
 pub(crate) type Incoming = BoxStream<'static, Option<zbus::Result<zbus::Message>>>;
 
-/// The unfiltered stream of the connection, which carries the unicast signals. On a bus, also a rule that
-/// lets the bus tell when the service goes: its own copies of those signals are dropped (`None`), but its
-/// stream has to be polled, or zbus would stop reading.
-pub(crate) async fn incoming(connection: &Connection) -> Result<Incoming> {
-    let everything = MessageStream::from(connection).map(Some).chain(stream::once(async {
-        Some(Err(zbus::Error::InputOutput(std::sync::Arc::new(std::io::ErrorKind::BrokenPipe.into()))))
-    }));
-    if !connection.is_bus() {
-        return Ok(everything.boxed());
-    }
+/// Has the bus tell when the service goes.
+async fn service_goes(connection: &Connection) -> zbus::Result<MessageStream> {
     let rule = MatchRule::builder()
         .msg_type(zbus::message::Type::Signal)
         .sender("org.freedesktop.DBus")
         .interface("org.freedesktop.DBus")
         .member("NameOwnerChanged")
         .add_arg(BUS_NAME)
-        .build()?;
-    let rule = MessageStream::for_match_rule(rule, connection, None).await?;
-    Ok(stream::select(everything, rule.map(|_| None)).boxed())
+        .build();
+    MessageStream::for_match_rule(rule?, connection, None).await
+}
+
+/// What arrives before there is somebody to read it. zbus reads a connection no further than the slowest of its streams
+/// has got, so whoever waits for an answer on it with a stream in hand has to read on: the signals of another
+/// subscriber of the connection may come before the answer, as many as they like.
+struct Early {
+    incoming: Incoming,
+    kept: VecDeque<zbus::Result<zbus::Message>>,
+}
+
+impl Early {
+    /// Reads until there is an answer. Of what it reads, the latest may be for the new subscriber.
+    async fn while_waiting_for<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        loop {
+            let item = tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                Some(item) = self.incoming.next() => item,
+            };
+            let Some(message) = item else { continue };
+            if message.as_ref().is_ok_and(|it| it.message_type() != zbus::message::Type::Signal) {
+                continue;
+            }
+            if self.kept.len() == QUEUE {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(message);
+        }
+    }
+
+    fn and_the_rest(self) -> Incoming {
+        stream::iter(self.kept.into_iter().map(Some)).chain(self.incoming).boxed()
+    }
 }
 
 /// Reads the connection for one subscriber.
@@ -288,10 +299,30 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// For the subscriber that the service made with this reply.
-    pub(crate) fn new(path: OwnedObjectPath, reply: &zbus::Message) -> Self {
+    /// Makes a subscriber. What comes for it from the first moment on is in the stream, which has to be read all the time.
+    ///
+    /// # Errors
+    /// The service's, or the bus is lost.
+    pub(crate) async fn open(connection: &Connection, token: &str) -> Result<(Self, Incoming)> {
+        // The unfiltered stream carries the unicast signals. It begins before the subscriber exists.
+        let everything = MessageStream::from(connection).map(Some).chain(stream::once(async {
+            let gone = std::io::ErrorKind::BrokenPipe.into();
+            Some(Err(zbus::Error::InputOutput(std::sync::Arc::new(gone))))
+        }));
+        let mut early = Early { incoming: everything.boxed(), kept: VecDeque::new() };
+        if connection.is_bus() {
+            let rule = early.while_waiting_for(service_goes(connection)).await?;
+            // Its own copies of the signals are of no concern, but it has to be read like the other.
+            early.incoming = stream::select(early.incoming, rule.map(|_| None)).boxed();
+        }
+        let (service, manager) = (Some(BUS_NAME), Some(MANAGER_INTERFACE));
+        let arguments = (token, SubscriberOptions {});
+        let call = connection.call_method(service, ROOT_PATH, manager, "CreateSubscriber", &arguments);
+        let reply = early.while_waiting_for(call).await?;
+        let path = reply.body().deserialize();
+        let path = path.map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
         let service = reply.header().sender().map(|sender| OwnedUniqueName::from(sender.to_owned()));
-        Self { path, service }
+        Ok((Self { path, service }, early.and_the_rest()))
     }
 
     /// The subscriber's object.

@@ -109,6 +109,33 @@ async fn only_its_own_messages_reach_a_subscriber_and_closed_is_the_last() {
     assert_eq!(reason.as_str(), "requested");
 }
 
+/// The reply comes behind more signals of the first subscriber than zbus lets wait unread.
+#[tokio::test]
+async fn a_second_subscriber_of_a_connection_is_made_while_the_first_is_told_much() {
+    let (client, service) = pair().await;
+    serve(service, |service, call, member| async move {
+        assert_eq!(member, "CreateSubscriber");
+        let (token, _): (String, HashMap<String, Variant<'_>>) = call.body().deserialize().unwrap();
+        for last in 0..2_000_u32 {
+            signal(&service, PATH, &std::net::Ipv4Addr::from(0x0a00_0000 + last).to_string()).await;
+        }
+        let path = format!("/org/ietf/Mif1Subscriber/0_1/{token}");
+        service.reply(&call.header(), &ObjectPath::try_from(path).unwrap()).await.unwrap();
+        signal(&service, PATH, "192.0.2.1").await;
+        signal(&service, "/org/ietf/Mif1Subscriber/0_1/second", "192.0.2.2").await;
+    });
+    let (_first, mut of_first) = Subscriber::create(&client, "t").await.unwrap();
+    let second = tokio::time::timeout(DEADLINE, Subscriber::create(&client, "second")).await;
+    let (_second, mut of_second) = second.expect("the reply gets through").unwrap();
+    let message = tokio::time::timeout(DEADLINE, of_second.next()).await.unwrap().unwrap().unwrap();
+    let Message::NoAddressAnnouncement { address, .. } = message else { panic!("{message:?}") };
+    assert_eq!(address.to_string(), "192.0.2.2");
+    for _ in 0..2_001 {
+        let message = tokio::time::timeout(DEADLINE, of_first.next()).await.unwrap().unwrap().unwrap();
+        assert!(matches!(message, Message::NoAddressAnnouncement { .. }), "{message:?}");
+    }
+}
+
 /// A program that never reads loses no more than its subscriber, and learns it after what it did not read.
 #[tokio::test]
 async fn who_does_not_read_is_told_so_after_all_there_was_room_for() {

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use zbus::{Connection, OwnedObjectPath, OwnedVariant};
+use zbus::{Connection, OwnedVariant};
 
 use super::queue::Queue;
 use super::subscriber::thread_error;
 use crate::bus::{BusChoice, connect, service_present};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{ConfigurationValue, Message};
-use crate::names::{BUS_NAME, MANAGER_INTERFACE, ROOT_PATH, SUBSCRIBER_INTERFACE};
-use crate::subscriber::{Incoming, Reader, incoming};
-use crate::wire::{ClosedReason, SubscriberOptions};
+use crate::names::{BUS_NAME, SUBSCRIBER_INTERFACE};
+use crate::subscriber::{Incoming, Reader};
+use crate::wire::ClosedReason;
 
 /// How many calls may wait for their replies: below what the service allows a subscriber
 /// (Limits: requests-per-subscriber), which so is never exceeded. The rest waits here.
@@ -87,19 +87,10 @@ impl Worker {
 
     /// A new subscriber, with nothing missed of what is told to it.
     async fn open(&self, connection: &Connection) -> Result<Session> {
-        let incoming = incoming(connection).await?;
-        let arguments = (&*self.token, SubscriberOptions {});
-        let manager = Some(MANAGER_INTERFACE);
-        let reply = connection
-            .call_method(Some(BUS_NAME), ROOT_PATH, manager, "CreateSubscriber", &arguments)
-            .await?;
-        let path: OwnedObjectPath = reply
-            .body()
-            .deserialize()
-            .map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
+        let (reader, incoming) = Reader::open(connection, &self.token).await?;
         Ok(Session {
             connection: connection.clone(),
-            reader: Reader::new(path, &reply),
+            reader,
             incoming,
             queue: Arc::clone(&self.queue),
             outstanding: HashMap::new(),
