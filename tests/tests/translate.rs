@@ -440,6 +440,45 @@ fn translations_end_with_their_pvd_and_with_their_client() {
     });
 }
 
+#[test]
+fn a_thousand_silent_names_of_others_hold_nobody_up() {
+    const CLIENTS: usize = 16;
+    const NAMES: u32 = 64;
+    universe::run(async |universe| {
+        let answer = Reply::addresses([Ipv4Addr::new(203, 0, 113, 1)]);
+        let zone = vec![("*.silent.test", Reply::silence()), ("*.test", answer)];
+        let (_network, host, pvd) = one_network(&universe, zone).await;
+        let (_, before) = (translate_any(&host, &pvd, "first.test").await.unwrap(), host.descriptors());
+        let patient = TranslateOptions { timeout: Some(Duration::from_secs(120)), ..Default::default() };
+        let mut others = Vec::new();
+        for n in 0..CLIENTS {
+            let connection = host.bus.connect().await;
+            let (subscriber, messages) = Subscriber::create(&connection, "silent").await.unwrap();
+            for id in 0..NAMES {
+                let name = format!("n{id}.of{n}.silent.test");
+                subscriber.translate_name(id, &pvd, &name, &patient).await.unwrap();
+            }
+            others.push((connection, subscriber, messages));
+        }
+        // In the same provisioning domain, of the same server.
+        for n in 0..20 {
+            let since = Instant::now();
+            let found = translate_any(&host, &pvd, &format!("n{n}.test")).await.unwrap();
+            assert_eq!(addresses(&found), [v4("203.0.113.1")].into());
+            assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+        }
+        // 64 questions of all, and eight of each client; each is sent three times at most, from a port of its own. Of
+        // each client there is a pidfd.
+        let (held, most) = (host.descriptors(), before + 3 * (64 + 8 * CLIENTS) + CLIENTS);
+        assert!((before + 64..=most).contains(&held), "{held} descriptors, {before} before");
+        drop(
+            futures_util::future::join_all(others.into_iter().map(|(connection, ..)| connection.close()))
+                .await,
+        );
+        host.wait_for_descriptors(before).await;
+    });
+}
+
 /// The server that both networks give out, each its own.
 const SAME_SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 53);
 

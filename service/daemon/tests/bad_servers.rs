@@ -7,7 +7,9 @@ mod support;
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use mif_core::plan::{Families, TranslatePlan, TranslationFailure};
+use mifd::translate::on_behalf_of;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 use support::dns::{Log, Reply, address, alias, name, serve};
 use support::translation::{Outcome, asking_for, plan, translate, translator};
@@ -309,6 +311,54 @@ fn an_address_is_there_long_before_the_family_that_never_comes() {
             assert_eq!(outcome.addresses(), [RIGHT]);
             assert!(outcome.answers[0].0 < SOON, "{:?}", outcome.answers);
             assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+        });
+    });
+}
+
+#[test]
+fn slow_names_of_one_client_do_not_hold_up_another() {
+    universe("slow_names_of_one_client_do_not_hold_up_another", || {
+        let log = server();
+        runtime().block_on(async {
+            let translator = Arc::new(translator());
+            let before = open_descriptors();
+            let mut slow = tokio::task::JoinSet::new();
+            for n in 0..1_000 {
+                let translator = Arc::clone(&translator);
+                let plan = TranslatePlan { timeout_ms: 60_000, ..asking(&format!("n{n}.silent.example")) };
+                let asking = async move { translate(&translator, &plan).await.end };
+                slow.spawn(on_behalf_of(format!(":1.{}", n % 4).into(), asking));
+            }
+            // 64 that all share, and eight of each of the four.
+            let most = 64 + 4 * 8;
+            while open_descriptors() < before + most {
+                tokio::task::yield_now().await;
+            }
+            // The same server, the same provisioning domain: others get through, with slow names of their own.
+            let other = async {
+                for n in 0..3 {
+                    let (translator, plan) =
+                        (Arc::clone(&translator), asking(&format!("o{n}.silent.example")));
+                    slow.spawn(on_behalf_of(":1.9".into(), async move {
+                        translate(&translator, &plan).await.end
+                    }));
+                }
+                for n in 0..50 {
+                    let name = format!("o{n}.www.example");
+                    let outcome = translate(&translator, &asking(&name)).await;
+                    assert_eq!(outcome.end, Err(TranslationFailure::NameNotFound(name)));
+                    assert!(outcome.took < SOON, "{:?}", outcome.took);
+                }
+                let outcome = translate(&translator, &asking("www.example")).await;
+                assert_eq!(outcome.addresses(), [RIGHT]);
+                assert!(outcome.took < SOON, "{:?}", outcome.took);
+            };
+            on_behalf_of(":1.9".into(), other).await;
+            // Each is sent three times at most, from a port of its own.
+            assert!(open_descriptors() <= before + 3 * (most + 8));
+            assert_eq!(log.count("www.example"), 1);
+            slow.shutdown().await;
+            assert_eq!(open_descriptors(), before);
         });
     });
 }

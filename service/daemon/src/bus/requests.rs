@@ -9,7 +9,7 @@ use super::state_face::{GivenOptions, options, parse_address};
 use super::work::{Owner, Progress, SubscriberKey, What, Work};
 use super::{Bus, convert};
 use crate::request::connect::{Connection, connect};
-use crate::translate::Translator;
+use crate::translate::{Translator, on_behalf_of};
 use futures_util::FutureExt;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
@@ -218,7 +218,8 @@ impl Bus {
         let Origin { owner, client, credentials } = origin;
         self.usage.acquire(held, &client, credentials.uid)?;
         let number = self.works.number();
-        let abort = tokio::spawn(task(number, self.progress.clone())).abort_handle();
+        let task = on_behalf_of(Arc::clone(&client), task(number, self.progress.clone()));
+        let abort = tokio::spawn(task).abort_handle();
         let uid = credentials.uid;
         let pvd = pvd.into();
         let work = Work { owner, pvd, client, uid, held, answers: Vec::new(), socket: None, abort };

@@ -1,7 +1,7 @@
 //! One connection of encrypted DNS: opened, asked over, closed when it is dropped.
 
 use super::runtime::ScopedRuntime;
-use super::servers::{PATIENCE, QUESTIONS, local};
+use super::servers::{PATIENCE, local};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::h2::HttpsClientStream;
 use hickory_resolver::net::quic::QuicClientStream;
@@ -14,6 +14,9 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use tokio::task::AbortHandle;
+
+/// Questions on one connection, beyond what [`super::places`] lets through: one more would end it.
+const QUESTIONS: usize = 4_096;
 
 /// Clones are the same connection.
 #[derive(Clone)]

@@ -2,9 +2,10 @@
 //! kept a short while after the last one, gone with the provisioning domain.
 
 use super::conversation::{Conversation, Driver};
+use super::places::SHARED;
 use super::provenance::Provenance;
 use super::runtime::ScopedRuntime;
-use super::servers::{PATIENCE, QUESTIONS, lock};
+use super::servers::{PATIENCE, lock};
 use super::trust::Trust;
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
@@ -117,7 +118,7 @@ impl Conversations {
         if let Some(talk) = talks.get(server) {
             return talk.clone();
         }
-        let (questions, incoming) = mpsc::channel(QUESTIONS);
+        let (questions, incoming) = mpsc::channel(SHARED);
         let opening = self.open(server.clone()).boxed().shared();
         let heard = Arc::new(AtomicU64::new(0));
         let task = Arc::new(Driver::start(converse(opening, incoming, Arc::clone(&heard))));

@@ -9,6 +9,7 @@ mod hosts;
 mod llmnr;
 mod mdns;
 mod nis;
+mod places;
 mod plain;
 mod provenance;
 mod question;
@@ -30,6 +31,7 @@ use mif_core::plan::{
 };
 use mif_core::pvd::Serial;
 use nis::{Inquiry, NisServers};
+pub use places::on_behalf_of;
 use resolvers::Resolvers;
 use std::io;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 //! of the provisioning domain, the next one a short time after one that is silent and at once after one that fails.
 
 use super::conversations::Conversations;
+use super::places::Places;
 use super::plain;
 use super::runtime::ScopedRuntime;
 use super::scrub::scrub;
@@ -23,15 +24,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How long a server that was silent or unreachable is asked last.
 const DISTRUST: Duration = Duration::from_secs(30);
 /// How long one server may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// Questions on the wire at a time; the others wait.
-pub(super) const QUESTIONS: usize = 64;
 
 /// The servers of one provisioning domain. Clones share everything.
 #[derive(Clone)]
@@ -44,7 +42,7 @@ struct Shared {
     servers: Mutex<Arc<[DnsServer]>>,
     /// Servers that were silent or unreachable.
     distrusted: Mutex<BTreeMap<Key, Distrust>>,
-    questions: Semaphore,
+    places: Places,
     conversations: Conversations,
 }
 
@@ -54,7 +52,7 @@ impl Servers {
         let shared = Shared {
             servers: Mutex::new(servers.into()),
             distrusted: Mutex::default(),
-            questions: Semaphore::new(QUESTIONS),
+            places: Places::default(),
             conversations: Conversations::new(runtime.clone(), trust),
         };
         Self { runtime, shared: Arc::new(shared) }
@@ -77,7 +75,7 @@ impl Servers {
     }
 
     async fn ask(self, request: DnsRequest) -> Result<DnsResponse, NetError> {
-        let _permit = self.shared.questions.acquire().await.map_err(|_| NetError::NoConnections)?;
+        let _place = self.shared.places.take().await;
         let mut waiting = self.shared.in_order().into_iter();
         let mut asked: FuturesUnordered<BoxFuture<'_, Attempt>> = FuturesUnordered::new();
         let mut silent: Vec<(DnsServer, Instant)> = Vec::new();
