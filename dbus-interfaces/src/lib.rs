@@ -41,6 +41,8 @@ mod changes;
 mod error;
 pub mod happy_eyeballs;
 mod high_level;
+#[cfg(feature = "json")]
+pub mod json;
 mod message;
 pub mod names;
 pub mod proxy;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use socket2::{Domain, Socket, Type};
 
 use crate::node::Node;
+use crate::wait::DEADLINE;
 
 /// The port of [`EchoServer`]s (RFC 862).
 pub const ECHO_PORT: u16 = 7;
@@ -91,6 +92,17 @@ impl Greeting {
         writer.write_all(b"ping")?;
         reader.read_exact(&mut back)?;
         if &back == b"ping" { Ok(greeting) } else { Err(io::Error::other(format!("not an echo: {back:?}"))) }
+    }
+
+    /// The same of a connection that a test was given.
+    ///
+    /// # Panics
+    /// As well as when nothing comes in time.
+    pub async fn over(socket: impl Into<TcpStream>) -> Self {
+        let stream = socket.into();
+        stream.set_read_timeout(Some(DEADLINE)).expect("wait no longer");
+        let read = tokio::task::spawn_blocking(move || Self::read(&stream)).await;
+        read.expect("a thread").expect("a greeting")
     }
 
     /// From the text of a [`DatagramServer`]'s answer.

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::TcpStream;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use mif::happy_eyeballs::{Family as RaceFamily, Policy};
 use mif::{ConnectedToName, ErrorKind, NameRequest, connect_to_name};
 use mif_tests::echo::{ECHO_PORT, Greeting};
-use mif_tests::node::Node;
 use mif_tests::process::output;
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::tool;
-use mif_tests::topology::{Isp, SHARED_NAME, TwoIsps};
+use mif_tests::topology::SHARED_NAME;
 use mif_tests::universe::{self};
 use mif_tests::wait::{DEADLINE, completes};
 use zbus::Connection;
@@ -31,25 +29,6 @@ async fn connect(connection: &Connection, request: &NameRequest) -> mif::Result<
     completes("the end of the race", connect_to_name(connection, request)).await
 }
 
-async fn greeting(socket: OwnedFd) -> Greeting {
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    tokio::task::spawn_blocking(move || Greeting::read(&stream)).await.unwrap().unwrap()
-}
-
-/// Drops every connection that the node is asked for.
-fn drop_connections(node: &Node) {
-    node.run(
-        "nft",
-        ["table inet dead { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }"],
-    );
-}
-
-/// The ISP of a PvD, and the other one.
-fn isp<'a>(isps: &'a TwoIsps, id: &str) -> (&'a Isp, &'a Isp) {
-    if id.contains("eth1") { (&isps.first, &isps.second) } else { (&isps.second, &isps.first) }
-}
-
 #[test]
 fn the_socket_is_the_callers_and_stays_in_the_pvd_that_won() {
     universe::run(async |universe| {
@@ -57,7 +36,7 @@ fn the_socket_is_the_callers_and_stays_in_the_pvd_that_won() {
         for (link, family) in [("eth1", RaceFamily::V4), ("eth2", RaceFamily::V6)] {
             let request = NameRequest { family: Some(family), ..requiring(&format!("interface:{link}")) };
             let connected = connect(&host.connection, &request).await.unwrap();
-            let (own, _) = isp(&isps, link);
+            let (own, _) = isps.behind(link);
             let story = connected.story.join("\n");
             assert!(connected.pvd_id.contains(link), "{story}");
             let state = host.state().await;
@@ -74,7 +53,7 @@ fn the_socket_is_the_callers_and_stays_in_the_pvd_that_won() {
             assert!(!view.nonblocking().unwrap());
             let inode = nix::sys::stat::fstat(connected.socket.as_fd()).unwrap();
             assert_eq!(inode.st_uid, nix::unistd::getuid().as_raw());
-            assert_eq!(greeting(connected.socket).await.server, own.node().name());
+            assert_eq!(Greeting::over(connected.socket).await.server, own.node().name());
         }
     });
 }
@@ -110,17 +89,17 @@ fn a_dead_network_and_a_pulled_cable_are_left_for_the_other() {
     universe::run(async |universe| {
         let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let first = connect(&host.connection, &shared()).await.unwrap();
-        let (winner, other) = isp(&isps, &first.pvd_id);
+        let (winner, other) = isps.behind(&first.pvd_id);
         winner.pull_cable().await;
         let pulled = Instant::now();
         let next = connect(&host.connection, &shared()).await.unwrap();
         let (took, story) = (pulled.elapsed(), next.story.join("\n"));
         assert!(took < Duration::from_secs(1), "{took:?}\n{story}");
         assert!(next.pvd_id.contains(other.link()), "{story}");
-        assert_eq!(greeting(next.socket).await.server, other.node().name());
+        assert_eq!(Greeting::over(next.socket).await.server, other.node().name());
 
         // What drops everything is left when its time is up, and not before.
-        drop_connections(other.node());
+        other.drop_connections();
         let timeout = Duration::from_millis(700);
         let begin = Instant::now();
         let request =
@@ -137,7 +116,7 @@ fn what_belongs_to_a_caller_or_a_pvd_ends_with_it() {
         // What is kept of servers is there from now on.
         connect(&host.connection, &shared()).await.unwrap();
         for isp in [&isps.first, &isps.second] {
-            drop_connections(isp.node());
+            isp.drop_connections();
         }
         let before = host.descriptors();
         let caller = host.bus.connect().await;

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use mif::happy_eyeballs::{Defeat, Happening, Options, Policy, Raced, Sockets, connect};
 use mif::{BusChoice, Error, ErrorKind};
 use mif_tests::echo::{ECHO_PORT, Greeting};
-use mif_tests::node::Node;
 use mif_tests::served_host::ServedHost;
-use mif_tests::topology::{Isp, SHARED_NAME, TwoIsps};
+use mif_tests::topology::SHARED_NAME;
 use mif_tests::universe::{self};
 use mif_tests::wait::{DEADLINE, completes};
 use zbus::Connection;
@@ -25,25 +24,6 @@ fn requiring(selector: &str) -> Options {
     Options { policy, ..Options::default() }
 }
 
-async fn greeting(socket: impl Into<TcpStream>) -> Greeting {
-    let stream = socket.into();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    tokio::task::spawn_blocking(move || Greeting::read(&stream)).await.unwrap().unwrap()
-}
-
-/// Drops every packet that is not for the router itself, and connections to servers on it.
-fn drop_everything(node: &Node) {
-    node.run(
-        "nft",
-        ["table inet dead { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }"],
-    );
-}
-
-/// The ISP of a PvD, and the other one.
-fn isp<'a>(isps: &'a TwoIsps, id: &str) -> (&'a Isp, &'a Isp) {
-    if id.contains("eth1") { (&isps.first, &isps.second) } else { (&isps.second, &isps.first) }
-}
-
 #[test]
 fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
     universe::run(async |universe| {
@@ -54,7 +34,7 @@ fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
                 let raced = race(&host.connection, SHARED_NAME, &options).await.unwrap();
                 assert!(raced.pvd.id.contains(link), "{}", raced.story);
                 assert!(raced.remote.is_ipv6(), "IPv6 answers at the same time: {}", raced.story);
-                let (own, _) = isp(&isps, &raced.pvd.id);
+                let (own, _) = isps.behind(&raced.pvd.id);
                 assert!(own.gave(raced.local.unwrap().ip()), "{:?}", raced.local);
                 let left_out =
                     raced.story.events.iter().filter(|event| matches!(event.what, Happening::LeftOut { .. }));
@@ -64,7 +44,7 @@ fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
                 assert!(!view.nonblocking().unwrap());
                 let inode = nix::sys::stat::fstat(raced.socket.as_fd()).unwrap();
                 assert_eq!(inode.st_uid, nix::unistd::getuid().as_raw());
-                let greeting = greeting(raced.socket).await;
+                let greeting = Greeting::over(raced.socket).await;
                 assert_eq!(greeting.server, own.node().name());
             }
         }
@@ -75,7 +55,7 @@ fn the_socket_is_the_programs_own_and_stays_in_the_pvd() {
             client.connect_to_name(SHARED_NAME, ECHO_PORT, &Options::default())
         });
         let raced = completes("a connection", program).await.unwrap().unwrap();
-        assert_eq!(greeting(raced.socket).await.server, isp(&isps, &raced.pvd.id).0.node().name());
+        assert_eq!(Greeting::over(raced.socket).await.server, isps.behind(&raced.pvd.id).0.node().name());
     });
 }
 
@@ -84,12 +64,12 @@ fn a_pvd_that_drops_everything_costs_one_attempt_delay() {
     universe::run(async |universe| {
         let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let free = race(&host.connection, SHARED_NAME, &Options::default()).await.unwrap();
-        let (dead, alive) = isp(&isps, &free.pvd.id);
-        drop_everything(dead.node());
+        let (dead, alive) = isps.behind(&free.pvd.id);
+        dead.drop_connections();
         let raced = race(&host.connection, SHARED_NAME, &Options::default()).await.unwrap();
         assert!(raced.pvd.id.contains(alive.link()), "{}", raced.story);
         assert!(raced.story.attempts().len() <= 2, "{}", raced.story);
-        assert_eq!(greeting(raced.socket).await.server, alive.node().name());
+        assert_eq!(Greeting::over(raced.socket).await.server, alive.node().name());
 
         // With nothing else to turn to, it is lost when the time is up; not before, and not long after.
         let mut options = requiring(&format!("interface:{}", dead.link()));
@@ -108,7 +88,7 @@ fn the_next_connection_goes_the_other_way_within_a_second_of_the_pulled_cable() 
     universe::run(async |universe| {
         let (isps, host) = ServedHost::between_two_isps(&universe).await;
         let first = race(&host.connection, SHARED_NAME, &Options::default()).await.unwrap();
-        let (winner, other) = isp(&isps, &first.pvd.id);
+        let (winner, other) = isps.behind(&first.pvd.id);
         let download = TcpStream::from(first.socket);
         download.set_read_timeout(Some(DEADLINE)).unwrap();
         let download = tokio::task::spawn_blocking(move || {
@@ -122,7 +102,7 @@ fn the_next_connection_goes_the_other_way_within_a_second_of_the_pulled_cable() 
         let took = pulled.elapsed();
         assert!(took < Duration::from_secs(1), "{took:?}\n{}", next.story);
         assert!(next.pvd.id.contains(other.link()), "{}", next.story);
-        assert_eq!(greeting(next.socket).await.server, other.node().name());
+        assert_eq!(Greeting::over(next.socket).await.server, other.node().name());
         // The download is not moved to the other network.
         assert!(winner.gave(download.local_addr().unwrap().ip()));
     });

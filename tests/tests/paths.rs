@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::{IpAddr, TcpStream};
-use std::os::fd::OwnedFd;
 
 use mif::{ConnectRequest, ConnectedSocket, ErrorKind, connect_to_address};
 use mif_tests::echo::{ECHO_PORT, Greeting};
@@ -23,12 +22,6 @@ async fn connect(host: &ServedHost, pvd: &OwnedObjectPath, to: &str) -> mif::Res
     let request = ConnectRequest::new(ip(to), ECHO_PORT);
     completes(&format!("the outcome of {request:?}"), connect_to_address(&host.connection, pvd, &request))
         .await
-}
-
-async fn greeting(socket: OwnedFd) -> Greeting {
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    tokio::task::spawn_blocking(move || Greeting::read(&stream)).await.unwrap().unwrap()
 }
 
 /// One link, two routers, mifd, and the PvD of each router, in the order of the routers.
@@ -58,7 +51,7 @@ impl SharedLink {
     /// A connection in PvD `number` (from 1) gets through, from its own prefix.
     async fn gets_through(&self, number: usize) {
         let connected = connect(&self.host, &self.pvds[number - 1], SERVER_BEHIND_BOTH).await.unwrap();
-        let seen = greeting(connected.socket).await;
+        let seen = Greeting::over(connected.socket).await;
         assert!(seen.source.to_string().starts_with(&format!("2001:db8:{number}:")), "{seen:?}");
     }
 }

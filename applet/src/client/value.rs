@@ -2,50 +2,22 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
-use zbus::{OwnedVariant, Variant};
+use mif::json::to_json;
+use zbus::OwnedVariant;
 
 use crate::model::Values;
 
 /// What GetAllConfigurationData returns.
 pub fn values(told: &HashMap<String, OwnedVariant>) -> Values {
-    told.iter().map(|(identifier, value)| (identifier.clone(), value_of(value))).collect()
-}
-
-fn value_of(value: &Variant<'_>) -> Value {
-    match value {
-        Variant::Bool(value) => (*value).into(),
-        Variant::U8(value) => (*value).into(),
-        Variant::U16(value) => (*value).into(),
-        Variant::U32(value) => (*value).into(),
-        Variant::U64(value) => (*value).into(),
-        Variant::I16(value) => (*value).into(),
-        Variant::I32(value) => (*value).into(),
-        Variant::I64(value) => (*value).into(),
-        Variant::F64(value) => (*value).into(),
-        Variant::Str(text) => text.as_str().into(),
-        Variant::ObjectPath(path) => path.as_str().into(),
-        Variant::Signature(signature) => signature.to_string().into(),
-        Variant::Variant(inner) => value_of(inner),
-        Variant::Array(items) => items.iter().map(value_of).collect::<Vec<_>>().into(),
-        Variant::Dict(entries) => {
-            let entry = |(key, value): (&Variant<'_>, &Variant<'_>)| {
-                let key = value_of(key);
-                (key.as_str().map_or_else(|| key.to_string(), str::to_owned), value_of(value))
-            };
-            entries.iter().map(entry).collect::<Map<_, _>>().into()
-        }
-        Variant::Structure(fields) => fields.fields().iter().map(value_of).collect::<Vec<_>>().into(),
-        // No configuration value holds a file descriptor.
-        Variant::Fd(_) => Value::Null,
-    }
+    told.iter().map(|(identifier, value)| (identifier.clone(), to_json(value))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use zbus::Variant;
 
     #[test]
     fn configuration_becomes_plain_data() {

@@ -6,8 +6,8 @@ use zbus::{Connection, Variant};
 use crate::args::GetArguments;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::variant::to_json;
 use crate::{selection, status};
+use mif::json::to_json;
 
 /// Shows one value, or all of them.
 pub async fn run(

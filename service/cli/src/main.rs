@@ -16,7 +16,6 @@ mod selection;
 mod status;
 mod translate;
 mod unit;
-mod variant;
 
 use std::process::ExitCode;
 

@@ -43,6 +43,12 @@ impl TwoIsps {
         isps
     }
 
+    /// The ISP behind the link that an Id names, and the other one.
+    pub fn behind(&self, id: &str) -> (&Isp, &Isp) {
+        let (first, second) = (&self.first, &self.second);
+        if id.contains(first.link()) { (first, second) } else { (second, first) }
+    }
+
     /// The same without dhcpcd: only the kernel looks at the Router Advertisements.
     pub async fn without_clients(universe: &Universe) -> Self {
         Self { first: Isp::start(universe, 1).await, second: Isp::start(universe, 2).await }
@@ -157,6 +163,14 @@ impl Isp {
             IpAddr::V4(v4) => v4.to_string().starts_with(Self::v4_prefix(self.number)),
             IpAddr::V6(v6) => v6.segments()[..4] == [0x2001, 0xdb8, self.number.into(), 1],
         }
+    }
+
+    /// Drops every connection that its servers are asked for, without a word.
+    pub fn drop_connections(&self) {
+        self.node().run(
+            "nft",
+            ["table inet dead { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }"],
+        );
     }
 
     /// Pulls the host's cable out of this ISP.

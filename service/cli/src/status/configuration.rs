@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use crate::failure::Failure;
-use crate::variant::to_json;
+use mif::json::to_json;
 
 /// Questions under way at a time.
 const AT_A_TIME: usize = 32;

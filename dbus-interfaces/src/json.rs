@@ -1,9 +1,10 @@
-//! Values of D-Bus as JSON.
+//! Values of D-Bus as JSON, for programs that show or write what they are told.
 
 use serde_json::{Map, Value};
 use zbus::Variant;
 
 /// A value of D-Bus as JSON writes it; dictionaries and variants without their types.
+#[must_use]
 pub fn to_json(value: &Variant<'_>) -> Value {
     match value {
         Variant::Bool(value) => (*value).into(),
@@ -28,7 +29,7 @@ pub fn to_json(value: &Variant<'_>) -> Value {
             entries.iter().map(entry).collect::<Map<_, _>>().into()
         }
         Variant::Structure(fields) => fields.fields().iter().map(to_json).collect::<Vec<_>>().into(),
-        // No configuration data holds a file descriptor.
+        // A descriptor means nothing outside of the message that it came with.
         Variant::Fd(_) => Value::Null,
     }
 }
