@@ -231,6 +231,7 @@ fn five_thousand_connections_of_one_client_leave_no_descriptor_behind() {
         }
         assert_eq!(count, 5_000);
         assert!(most <= before + 2 * 32, "{most} descriptors at a time, {before} before");
-        setting.host.wait_for_descriptors(before).await;
+        // Of those of the first one, some may have been open still when they were counted.
+        setting.host.wait_for_no_more_descriptors_than(before).await;
     });
 }
