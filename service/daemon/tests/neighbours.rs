@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 use support::dns::{address, name};
 use support::responder::{Asked, Dialect, Log, Reply, Script, respond};
-use support::{DEADLINE, ifindex, neighbour, open_descriptors, runtime, universe};
+use support::{DEADLINE, ifindex, neighbour, open_descriptors, runtime, universe, wait_for};
 
 /// The families of a provisioning domain, as the groups that it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,17 @@ fn unknown(name: &str, system: System) -> Result<TranslationEnd, TranslationFail
     Err(TranslationFailure::Unknown(name.to_owned(), Systems::NONE.with(system)))
 }
 
+/// A neighbour that answers in both ways by `script`; what it is asked.
+fn neighbour_on(link: &str, script: Script) -> Log {
+    let log = Log::default();
+    let theirs = log.clone();
+    neighbour(link, &OWN, &THEIRS, move || {
+        respond(Dialect::Mdns, script, &theirs);
+        respond(Dialect::Llmnr, script, &theirs);
+    });
+    log
+}
+
 fn well_behaved(asked: &Asked, _: usize) -> Vec<Reply> {
     vec![asked.address("203.0.113.1", "2001:db8:ffff::1")]
 }
@@ -127,12 +138,7 @@ fn well_behaved(asked: &Asked, _: usize) -> Vec<Reply> {
 #[test]
 fn neighbours_answer() {
     universe("neighbours_answer", || {
-        let log = Log::default();
-        let theirs = log.clone();
-        neighbour("e1", &OWN, &THEIRS, move || {
-            respond(Dialect::Mdns, well_behaved, &theirs);
-            respond(Dialect::Llmnr, well_behaved, &theirs);
-        });
+        let log = neighbour_on("e1", well_behaved);
         runtime().block_on(async {
             for (dialect, source) in
                 [(Dialect::Mdns, AnswerSource::Mdns), (Dialect::Llmnr, AnswerSource::Llmnr)]
@@ -177,15 +183,8 @@ fn neighbours_answer() {
 #[test]
 fn each_link_answers_for_itself() {
     universe("each_link_answers_for_itself", || {
-        let logs = [Log::default(), Log::default()];
-        let scripts: [Script; 2] =
-            [well_behaved, |asked, _| vec![asked.address("203.0.113.2", "2001:db8:ffff::2")]];
-        for (n, (log, script)) in logs.iter().cloned().zip(scripts).enumerate() {
-            neighbour(&format!("e{}", n + 1), &OWN, &THEIRS, move || {
-                respond(Dialect::Mdns, script, &log);
-                respond(Dialect::Llmnr, script, &log);
-            });
-        }
+        let other: Script = |asked, _| vec![asked.address("203.0.113.2", "2001:db8:ffff::2")];
+        let logs = [neighbour_on("e1", well_behaved), neighbour_on("e2", other)];
         // The best route of every sort leads to the other link.
         support::ip("route add default via 192.0.2.1 dev e2");
         support::ip("route add 224.0.0.0/4 dev e2");
@@ -260,12 +259,7 @@ fn liar(asked: &Asked, before: usize) -> Vec<Reply> {
 #[test]
 fn bad_answers_are_ignored() {
     universe("bad_answers_are_ignored", || {
-        let log = Log::default();
-        let theirs = log.clone();
-        neighbour("e1", &OWN, &THEIRS, move || {
-            respond(Dialect::Mdns, liar, &theirs);
-            respond(Dialect::Llmnr, liar, &theirs);
-        });
+        let log = neighbour_on("e1", liar);
         // So that the kernel itself has nothing against those from elsewhere.
         support::ip("route add 198.51.100.0/24 dev e1");
         support::ip("-6 route add 2001:db8:66::/64 dev e1");
@@ -296,12 +290,7 @@ fn silent(asked: &Asked, before: usize) -> Vec<Reply> {
 #[test]
 fn silence_is_bounded() {
     universe("silence_is_bounded", || {
-        let log = Log::default();
-        let theirs = log.clone();
-        neighbour("e1", &OWN, &THEIRS, move || {
-            respond(Dialect::Mdns, silent, &theirs);
-            respond(Dialect::Llmnr, silent, &theirs);
-        });
+        let log = neighbour_on("e1", silent);
         runtime().block_on(async {
             let outcome = translate(&plan("e1", Dialect::Mdns, By::V4, "nobody.local")).await;
             assert_eq!(outcome.end, unknown("nobody.local", System::Mdns));
@@ -462,12 +451,7 @@ fn llmnr_has_its_own_rules() {
 #[test]
 fn a_dropped_translation_leaves_nothing() {
     universe("a_dropped_translation_leaves_nothing", || {
-        let log = Log::default();
-        let theirs = log.clone();
-        neighbour("e1", &OWN, &THEIRS, move || {
-            respond(Dialect::Mdns, silent, &theirs);
-            respond(Dialect::Llmnr, silent, &theirs);
-        });
+        let log = neighbour_on("e1", silent);
         runtime().block_on(async {
             let translator =
                 Translator::new(Settings { hosts: "/nonexistent/hosts".into(), ..Settings::default() });
@@ -487,7 +471,7 @@ fn a_dropped_translation_leaves_nothing() {
                     end = translation => panic!("{end:?}"),
                     () = on_the_wire => {}
                 }
-                assert_eq!(open_descriptors(), before);
+                wait_for("every socket to be closed", || open_descriptors() <= before);
             }
             // The sentinel: the same questions, now to their end. Those that were dropped are not asked again.
             let asked = (log.count("dropped.local"), log.count("dropped"));

@@ -11,6 +11,7 @@ use mif_tests::universe::Universe;
 use mif_tests::wait::{completes, eventually};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::time::{Duration, Instant};
+use tokio::time::{Interval, MissedTickBehavior};
 use zbus::Connection;
 
 const PERIOD: Duration = Duration::from_secs(4);
@@ -48,7 +49,10 @@ impl Bench {
     /// Both ways in turn.
     pub async fn announce(&mut self, rounds: usize) {
         let (mut floor, mut hop, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        // Four advertisements a round, at less than the rate at which those of a link are looked at.
+        let mut pace = every(Duration::from_millis(45));
         for number in 0..rounds {
+            pace.tick().await;
             let id = format!("pvd{number}.example.org");
             let empty = RouterAdvertisement::new(0);
             self.drain_raw();
@@ -71,8 +75,6 @@ impl Bench {
             self.next(|message| matches!(message, Message::ProvisioningDomainAnnouncement { .. })).await;
             told.push(since.elapsed());
             self.withdraw(&id).await;
-            // Four advertisements a round, at less than the rate at which those of a link are looked at.
-            tokio::time::sleep(Duration::from_millis(45)).await;
         }
         let [floor, hop, told] = [floor, hop, told].map(median);
         let beyond = told.saturating_sub(floor + hop);
@@ -88,12 +90,13 @@ impl Bench {
         self.router.send(message.bytes());
         self.next(|message| matches!(message, Message::ProvisioningDomainAnnouncement { .. })).await;
         let before = Used::by(self.mifd.process());
+        // Below the rate at which advertisements of a link are looked at.
+        let mut pace = every(Duration::from_millis(11));
         for _ in 0..repeats {
+            pace.tick().await;
             self.drain_raw();
             self.router.send(message.bytes());
             self.hear();
-            // Below the rate at which advertisements of a link are looked at.
-            tokio::time::sleep(Duration::from_millis(11)).await;
         }
         let used = Used::by(self.mifd.process()).since(before);
         // A change after all of them: what comes first would be theirs.
@@ -111,11 +114,13 @@ impl Bench {
             RouterAdvertisement::new(1800).pvd(0, 1, "idle.example.org", &RouterAdvertisement::new(0));
         self.router.send(message.bytes());
         self.next(|message| matches!(message, Message::ProvisioningDomainAnnouncement { .. })).await;
-        tokio::time::sleep(PERIOD).await;
+        let mut pace = every(PERIOD);
+        pace.tick().await;
+        pace.tick().await;
         let before = Used::by(self.mifd.process());
         for _ in 0..count {
             self.router.send(message.bytes());
-            tokio::time::sleep(PERIOD).await;
+            pace.tick().await;
         }
         let used = Used::by(self.mifd.process()).since(before);
         let each = used.sleeps as f64 / count as f64;
@@ -147,6 +152,13 @@ impl Bench {
         while self.raw.recv(&mut buffer).is_ok() {}
         self.raw.set_nonblocking(false).expect("to block");
     }
+}
+
+/// A schedule, of which the first moment is now; what comes late puts off the rest.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 fn median(mut values: Vec<Duration>) -> Duration {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 use zbus::Connection;
 
 const NETWORKD: &str = "/lib/systemd/systemd-networkd";
@@ -159,10 +160,12 @@ async fn settle(process: &Process, begin: Instant, complete: Moment) -> Moment {
     let mut quiet_since = complete;
     let mut before = complete;
     let mut quiet = 0;
+    // A window of time is what is measured here.
+    let mut windows = tokio::time::interval_at((Instant::now() + WINDOW).into(), WINDOW);
+    windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while quiet < QUIET_WINDOWS {
         assert!(Instant::now() < deadline, "not settled in {} s", PATIENCE.as_secs());
-        // A window of time is what is measured here.
-        tokio::time::sleep(WINDOW).await;
+        windows.tick().await;
         let after = Moment::now(process);
         if after.cpu.saturating_sub(before.cpu) < QUIET {
             quiet += 1;
