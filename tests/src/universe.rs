@@ -94,11 +94,30 @@ pub fn run_program<B>(body: B) -> ExitCode
 where
     B: AsyncFnOnce(Universe) -> ExitCode,
 {
+    program(Privilege::UserNamespace, body)
+}
+
+/// [`run_program`] as real root, for programs that need several uids. Fails as well when the caller is not root.
+pub fn run_program_as_root<B>(body: B) -> ExitCode
+where
+    B: AsyncFnOnce(Universe) -> ExitCode,
+{
+    if !nix::unistd::geteuid().is_root() {
+        complain("this needs several users: run it as root");
+        return ExitCode::FAILURE;
+    }
+    program(Privilege::Root, body)
+}
+
+fn program<B>(privilege: Privilege, body: B) -> ExitCode
+where
+    B: AsyncFnOnce(Universe) -> ExitCode,
+{
     if std::env::var(INSIDE).as_deref() == Ok(PROGRAM) {
         // Whoever runs a program sees what it says, and ends it when it takes too long.
-        return inside(Privilege::UserNamespace, None, body);
+        return inside(privilege, None, body);
     }
-    let mut unshare = unshare(Privilege::UserNamespace, PROGRAM);
+    let mut unshare = unshare(privilege, PROGRAM);
     unshare.args(std::env::args_os().skip(1));
     match wait_with_lifeline(unshare) {
         Ok(status) if status.success() => ExitCode::SUCCESS,

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use mif::{ConnectRequest, ConnectedSocket, ErrorKind, connect_to_address};
 use mif_tests::echo::{ECHO_PORT, Greeting};
@@ -12,6 +13,7 @@ use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::topology::{OneLinkTwoRouters, SERVER_BEHIND_BOTH};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{DEADLINE, completes, eventually};
+use socket2::{Domain, Socket, Type};
 use zbus::OwnedObjectPath;
 
 fn ip(text: &str) -> IpAddr {
@@ -118,6 +120,17 @@ fn unmarked_routes(universe: &Universe, host: &[IpAddr]) -> Vec<String> {
     lookups.iter().map(|lookup| stable(node.ip(lookup))).collect()
 }
 
+/// How long nothing happens before a packet counts as lost.
+const A_WHILE: Duration = Duration::from_millis(700);
+
+/// Whether a connection from this source comes about in that time, as any program makes it.
+fn gets_through_unmarked(source: IpAddr, within: Duration) -> bool {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    let to = SocketAddr::new(ip(SERVER_BEHIND_BOTH), ECHO_PORT);
+    socket.connect_timeout(&to.into(), within).is_ok()
+}
+
 #[test]
 fn unmarked_sockets_behave_as_before() {
     universe::run(async |universe| {
@@ -137,16 +150,38 @@ fn unmarked_sockets_behave_as_before() {
 
         // A bound source does not choose the router: of two such sockets the kernel leads one to the wrong router. That
         // is how it was, and is.
-        let mut through = 0;
-        for source in sources {
-            let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
-            socket.bind(&std::net::SocketAddr::new(source, 0).into()).unwrap();
-            let to = std::net::SocketAddr::new(ip(SERVER_BEHIND_BOTH), ECHO_PORT);
-            through += usize::from(
-                socket.connect_timeout(&to.into(), std::time::Duration::from_millis(700)).is_ok(),
-            );
-        }
+        let through = sources.into_iter().filter(|source| gets_through_unmarked(*source, A_WHILE)).count();
         assert_eq!(through, 1, "without marks one of two gets through");
+    });
+}
+
+/// By configuration a bound source does choose the router.
+#[test]
+fn a_bound_source_chooses_the_router_where_rules_for_sources_are_wished_for() {
+    universe::run(async |universe| {
+        let mut shared = SharedLink::start(&universe, "[routing]\nsource-rules = \"always\"\n").await;
+        let mut sources = Vec::new();
+        for number in [1, 2] {
+            sources.extend(shared.host.addresses(&shared.pvds[number - 1]).await);
+            shared.gets_through(number).await;
+        }
+        for source in &sources {
+            assert!(gets_through_unmarked(*source, DEADLINE), "{source}");
+        }
+        shared.check_counters();
+        let from = |rules: Vec<String>| rules.into_iter().filter(|rule| rule.contains(" from 2")).count();
+        assert_eq!(from(routing::rules(universe.host())), 2, "those of the link itself have none");
+
+        // Another configuration: they go, and nothing else does.
+        let mut left = routing::rules(universe.host());
+        left.retain(|rule| !rule.contains(" from 2"));
+        shared.host.mifd.terminate().await;
+        shared.host.mifd.restart_with("").await;
+        eventually("no rules for sources", async || {
+            let rules = routing::rules(universe.host());
+            if rules == left { Ok(()) } else { Err(format!("{rules:#?}")) }
+        })
+        .await;
     });
 }
 

@@ -6,14 +6,16 @@ use mif::proxy::ProvisioningDomainProxy;
 use mif::wire::Family;
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Dhcpcd, Dnsmasq};
-use mif_tests::echo::EchoServer;
+use mif_tests::echo::{ECHO_PORT, EchoServer, Greeting};
 use mif_tests::node::Node;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::routing;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{EVERYWHERE, EVERYWHERE_V6, Provider, answers, switch, two_providers};
 use mif_tests::universe;
-use mif_tests::wait::{completes, eventually};
+use mif_tests::wait::{DEADLINE, completes, eventually};
+use socket2::{Domain, Socket, Type};
+use std::net::SocketAddr;
 use zbus::OwnedObjectPath;
 
 const OWN_HEADER: u16 = 0x2000;
@@ -65,6 +67,30 @@ fn a_strict_reverse_path_filter_does_not_swallow_answers() {
         })
         .await;
         assert_eq!(answers(&host, &second, EVERYWHERE).await, "isp2");
+    });
+}
+
+/// Rules for everybody serve the filter too, and lead sockets of which the service knows nothing.
+#[test]
+fn rules_for_every_source_serve_a_strict_reverse_path_filter() {
+    universe::run(async |universe| {
+        let _providers = two_providers(&universe).await;
+        let node = universe.host();
+        node.set("net/ipv4/conf/all/rp_filter", "1");
+        let config = "[routing]\nsource-rules = \"always\"\n";
+        let host = ServedHost::start_with(&universe, |settings| settings.config(config)).await;
+        for (pvd, server) in
+            host.pvds(["eth1", "eth2"], Family::Ipv4, false).await.iter().zip(["isp1", "isp2"])
+        {
+            assert_eq!(answers(&host, pvd, EVERYWHERE).await, server);
+            let source = host.addresses(pvd).await[0];
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+            let to = SocketAddr::new(EVERYWHERE.parse().unwrap(), ECHO_PORT);
+            socket.connect_timeout(&to.into(), DEADLINE).unwrap();
+            assert_eq!(Greeting::over(socket).await.server, server);
+            assert!(!told(&host, pvd).await, "nothing is special about it");
+        }
     });
 }
 

@@ -30,8 +30,12 @@
 //! mark-tag = 0x4d000000
 //! tag-mask = 0xff000000
 //! number-mask = 0x0000ffff
-//! # The priority of the first rule; five in a row are used.
+//! # The priority of the first rule; seven in a row are used.
 //! rule-priority = 700
+//! # Which addresses of provisioning domains in use have rules that lead what comes from them: "where-needed" (IPv4,
+//! # where a strict reverse path filter needs them), or "always" (all but link-local ones: sockets of any program
+//! # that are bound to such an address then leave by the routers of its network).
+//! source-rules = "where-needed"
 //!
 //! [names]
 //! # Who may be asked for names: any of "dns", "hosts" (the host table), "mdns", "llmnr" and "nis".
@@ -243,6 +247,7 @@ const KEYS: &[Key] = &[
     Key { table: "routing", name: "tag-mask", takes: BITS },
     Key { table: "routing", name: "number-mask", takes: BITS },
     Key { table: "routing", name: "rule-priority", takes: "a whole number from 1 to 32000" },
+    Key { table: "routing", name: "source-rules", takes: "one of \"where-needed\", \"always\"" },
     Key { table: "", name: "names", takes: TABLE },
     Key {
         table: "names",
@@ -404,7 +409,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use mif_core::routing::Layout;
+    use mif_core::routing::{Layout, SourceRules};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(Path::new("mifd.toml"), text).map_err(|error| error.to_string())
@@ -524,6 +529,13 @@ mod tests {
         let moved =
             parse("[routing]\nmark-tag = 0x100\ntag-mask = 0x300\nnumber-mask = 0xffff0000\n").unwrap();
         assert_eq!(moved.routing.layout().unwrap().space.mask(), 0xffff_0300);
+        assert_eq!(moved.routing.layout().unwrap().sources, SourceRules::WhereNeeded);
+        let always = parse("routing.source-rules = \"always\"").unwrap();
+        assert_eq!(always.routing.layout().unwrap().sources, SourceRules::Always);
+        assert_eq!(
+            message("routing.source-rules = \"never\""),
+            "mifd.toml:1:24: routing.source-rules is \"never\": it takes one of \"where-needed\", \"always\""
+        );
         assert_eq!(
             message("log = \"info\"\n[routing]\nmark-tag = 0\n"),
             "mifd.toml:2:1: [routing]: mark-tag is 0, which marks of others have too: give it a bit of tag-mask"

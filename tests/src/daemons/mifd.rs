@@ -166,6 +166,12 @@ impl Mifd {
         self.wait_until_named().await;
     }
 
+    /// The same with another text of its configuration file.
+    pub async fn restart_with(&mut self, config: &str) {
+        self.settings.config = Some(config.to_owned());
+        self.restart().await;
+    }
+
     /// Waits until this very process owns the name.
     async fn wait_until_named(&self) {
         let connection = self.settings.bus.connect().await;

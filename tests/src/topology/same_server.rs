@@ -109,10 +109,21 @@ pub async fn switch(universe: &Universe, routers: &[&str]) -> Vec<Cable> {
 /// # Panics
 /// When no connection comes about.
 pub async fn answers(host: &ServedHost, pvd: &OwnedObjectPath, to: &str) -> String {
+    try_answers(host, pvd, to).await.expect("a greeting over a connection")
+}
+
+/// The same, where it may be that nobody answers, or not to the end.
+///
+/// # Errors
+/// What became of it.
+///
+/// # Panics
+/// When it takes longer than anything may.
+pub async fn try_answers(host: &ServedHost, pvd: &OwnedObjectPath, to: &str) -> Result<String, String> {
     let request = ConnectRequest::new(to.parse::<IpAddr>().expect("an address"), ECHO_PORT);
     let connected = completes("a connection", connect_to_address(&host.connection, pvd, &request)).await;
-    let stream = TcpStream::from(connected.expect("a connection").socket);
+    let stream = TcpStream::from(connected.map_err(|error| error.to_string())?.socket);
     stream.set_read_timeout(Some(DEADLINE)).expect("a limit of time");
     let greeting = tokio::task::spawn_blocking(move || Greeting::read(&stream)).await;
-    greeting.expect("no panic").expect("a greeting").server
+    greeting.expect("no panic").map(|it| it.server).map_err(|error| error.to_string())
 }

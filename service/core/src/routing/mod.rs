@@ -26,7 +26,7 @@ pub use link_name::LinkName;
 pub use mark::{BadMarks, Mark, MarkSpace};
 pub use register::{Exhausted, Owner, Register};
 pub use restoration::{Restoration, Verdict};
-pub use rule::{BadPriority, Layout, Rule};
+pub use rule::{BadPriority, Layout, Rule, SourceRules};
 pub use silent::SilentRouters;
 pub use table::{Table, TableRoute};
 

@@ -8,6 +8,7 @@
 //! P+4  fwmark TAG/TAG-MASK unreachable      what its table does not know, and what has no table any more
 //! P+5  nop
 //! P+6  from ADDRESS uidrange 0-0 lookup MARK   only where the reverse path filter is strict
+//! P+6  from ADDRESS lookup MARK                only if so configured ([`SourceRules::Always`])
 //! ```
 //!
 //! Some of the kernel's tunnels (VXLAN, Geneve, IPsec interfaces) look for the way of the packets that carry others with
@@ -19,7 +20,7 @@
 
 use super::{LinkName, Mark, MarkSpace};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The lowest priority number that rules may have: zero is the kernel's own rule for local addresses.
 const FIRST: u32 = 1;
@@ -46,6 +47,20 @@ pub enum Rule {
     /// packet's mark, and drops what came by another link than the main table would take. This leads it, and root's
     /// unmarked sockets that are bound to the address (the filter asks as uid 0), to the table of the mark.
     Source(Ipv4Addr, Mark),
+    /// Leads all unmarked sockets that are bound to the address, whoever's, to the table of the mark.
+    AnySource(IpAddr, Mark),
+}
+
+/// Which addresses of provisioning domains in use have rules of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceRules {
+    /// IPv4 addresses, where the reverse path filter is strict: for the filter. Sockets that are not the service's
+    /// behave as without it, but for those of root that are bound to such an address.
+    #[default]
+    WhereNeeded,
+    /// All but link-local ones, for everybody: a program that binds its socket to an address and knows nothing of
+    /// provisioning domains has the routers of that address too.
+    Always,
 }
 
 impl Rule {
@@ -53,9 +68,11 @@ impl Rule {
     pub const fn mark(self) -> Option<Mark> {
         match self {
             Self::End | Self::Refuse | Self::Pass => None,
-            Self::LookUp(mark) | Self::Inside(mark, _) | Self::Carrier(mark) | Self::Source(_, mark) => {
-                Some(mark)
-            }
+            Self::LookUp(mark)
+            | Self::Inside(mark, _)
+            | Self::Carrier(mark)
+            | Self::Source(_, mark)
+            | Self::AnySource(_, mark) => Some(mark),
         }
     }
 }
@@ -65,6 +82,8 @@ impl Rule {
 pub struct Layout {
     /// The bits of marks.
     pub space: MarkSpace,
+    /// Which addresses have rules.
+    pub sources: SourceRules,
     priority: u32,
 }
 
@@ -81,7 +100,13 @@ impl Layout {
         if priority < FIRST || priority > LAST {
             return Err(BadPriority(priority));
         }
-        Ok(Self { space, priority })
+        Ok(Self { space, sources: SourceRules::WhereNeeded, priority })
+    }
+
+    /// The same with other rules for sources.
+    #[must_use]
+    pub const fn with_sources(self, sources: SourceRules) -> Self {
+        Self { sources, ..self }
     }
 
     /// The rules that stand as soon as any provisioning domain is in use, in the order to make them.
@@ -97,7 +122,7 @@ impl Layout {
                 Rule::LookUp(_) => 3,
                 Rule::Refuse => 4,
                 Rule::End => 5,
-                Rule::Source(..) => 6,
+                Rule::Source(..) | Rule::AnySource(..) => 6,
             }
     }
 }
@@ -105,7 +130,7 @@ impl Layout {
 impl Default for Layout {
     /// Before everything that commonly has rules (VPNs from 5,000 on, VRFs at 1,000).
     fn default() -> Self {
-        Self { space: MarkSpace::default(), priority: 700 }
+        Self { space: MarkSpace::default(), sources: SourceRules::default(), priority: 700 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[routing]`: how packets of provisioning domains are led.
 
-use mif_core::routing::{Layout, MarkSpace, Rule};
+use mif_core::routing::{Layout, MarkSpace, Rule, SourceRules};
 use serde::Deserialize;
 
 /// `[routing]`: routing per provisioning domain.
@@ -12,6 +12,16 @@ pub struct Routing {
     tag_mask: u32,
     number_mask: u32,
     rule_priority: u32,
+    source_rules: SourceWord,
+}
+
+/// [`SourceRules`] as the file says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SourceWord {
+    #[default]
+    WhereNeeded,
+    Always,
 }
 
 impl Default for Routing {
@@ -23,6 +33,7 @@ impl Default for Routing {
             tag_mask: space.tag_mask(),
             number_mask: space.mask() & !space.tag_mask(),
             rule_priority: Layout::default().priority(Rule::Pass),
+            source_rules: SourceWord::default(),
         }
     }
 }
@@ -41,6 +52,10 @@ impl Routing {
         let space = MarkSpace::new(self.mark_tag, self.tag_mask, self.number_mask);
         let space = space.map_err(|bad| bad.to_string())?;
         let layout = Layout::new(space, self.rule_priority).map_err(|bad| bad.to_string())?;
-        Ok(self.enabled.then_some(layout))
+        let sources = match self.source_rules {
+            SourceWord::WhereNeeded => SourceRules::WhereNeeded,
+            SourceWord::Always => SourceRules::Always,
+        };
+        Ok(self.enabled.then_some(layout.with_sources(sources)))
     }
 }

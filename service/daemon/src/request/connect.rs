@@ -1,6 +1,6 @@
 //! Connect to Address: carries a [`ConnectPlan`] out.
 
-use super::UNTIL_LINK_GONE;
+use super::{is_cut_off, until_link_gone};
 use crate::socket::{self, Scope};
 use mif_core::plan::{ConnectFailure, ConnectFailureReason, ConnectPlan};
 use mif_core::routing::Mark;
@@ -28,10 +28,9 @@ pub struct Connection {
     pub handshake: Duration,
 }
 
-/// Connects as `plan` says, its packets carrying `mark`, with a socket that belongs to `owner_uid` from before its first
-/// packet on. When a source
-/// fails before anything was sent, or by `snapshots` ceases to be one of the provisioning domain, the next one is
-/// tried. The plan's timeout covers all of it.
+/// Connects as `plan` says, its packets carrying `mark`, with a socket that belongs to `owner_uid` from before its
+/// first packet on. When a source fails before anything was sent, or by `snapshots` ceases to be one of the
+/// provisioning domain, the next one is tried. The plan's timeout covers all of it.
 ///
 /// Dropping the future closes the socket.
 ///
@@ -56,23 +55,31 @@ async fn try_sources(
     owner_uid: u32,
     mut snapshots: watch::Receiver<Snapshot>,
 ) -> Result<Connection, ConnectFailure> {
+    let ways = || plan.sources.iter().map(|source| (plan.destination, Some(*source)));
     let mut first_failure = None;
     for &source in &plan.sources {
         let failure = match begin(plan, scope, source, owner_uid) {
             Ok(attempt) => tokio::select! {
                 // A handshake that is over counts, whatever became of the source.
                 biased;
-                finished = attempt.finish(plan, source) => {
-                    if finished.as_ref().is_err_and(|it| it.raw_os_error() == Some(Errno::ENODEV as i32)) {
-                        tokio::time::sleep(UNTIL_LINK_GONE).await;
+                finished = attempt.finish(plan, source) => match finished {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => {
+                        if is_cut_off(scope, ways()) {
+                            until_link_gone().await;
+                        }
+                        return Err(explain(plan, &error));
                     }
-                    return finished.map_err(|error| explain(plan, &error));
-                }
+                },
                 // The kernel would go on for minutes with an address that nobody answers to any more.
                 () = lost(plan, source, &mut snapshots) => {
                     failure(plan, ConnectFailureReason::SourceNotValid, Errno::EADDRNOTAVAIL as i32)
                 }
             },
+            Err(failure) if is_cut_off(scope, ways()) => {
+                until_link_gone().await;
+                return Err(first_failure.unwrap_or(failure));
+            }
             Err(failure) => failure,
         };
         tracing::debug!(%source, %failure, "source failed locally");

@@ -56,6 +56,11 @@ impl Kernel {
         Ok(Self { handle, layout, connection: tokio::spawn(connection).abort_handle() })
     }
 
+    /// How rules are laid out.
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Whether rules can be made at all, tried with one that does nothing: capabilities do not tell, since the network
     /// namespace may belong to another user namespace. Leaves nothing behind that was not there.
     pub(super) async fn takes_rules(&self, family: AddressFamily) -> io::Result<()> {

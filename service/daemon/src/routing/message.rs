@@ -63,14 +63,19 @@ pub(super) fn rule(layout: &Layout, family: AddressFamily, rule: Rule) -> RuleMe
             message.attributes.push(RuleAttribute::Goto(layout.priority(Rule::End)));
         }
         Rule::Source(address, mark) => {
-            message.header.action = RuleAction::ToTable;
-            message.header.src_len = 32;
-            message.attributes.push(RuleAttribute::Source(address.into()));
+            from(&mut message, address.into(), mark);
             message.attributes.push(RuleAttribute::UidRange(ROOT));
-            message.attributes.push(RuleAttribute::Table(mark.0));
         }
+        Rule::AnySource(address, mark) => from(&mut message, address, mark),
     }
     message
+}
+
+/// What comes from `address` looks into the table of `mark`.
+fn from(message: &mut RuleMessage, address: IpAddr, mark: Mark) {
+    message.header.action = RuleAction::ToTable;
+    message.header.src_len = if address.is_ipv4() { 32 } else { 128 };
+    message.attributes.extend([RuleAttribute::Source(address), RuleAttribute::Table(mark.0)]);
 }
 
 /// Whether this service made the rule, in this run or another.
@@ -86,9 +91,10 @@ pub(super) fn read_rule(layout: &Layout, family: AddressFamily, message: &RuleMe
         _ => None,
     });
     let source = message.attributes.iter().find_map(|attribute| match attribute {
-        RuleAttribute::Source(IpAddr::V4(address)) => Some(*address),
+        RuleAttribute::Source(address) => Some(*address),
         _ => None,
     });
+    let of_root = message.attributes.contains(&RuleAttribute::UidRange(ROOT));
     let inverted = |message: &RuleMessage| message.header.flags.contains(RuleFlags::Invert);
     let candidate = match (message.header.action, source, table) {
         (RuleAction::Nop, ..) => Rule::End,
@@ -96,7 +102,10 @@ pub(super) fn read_rule(layout: &Layout, family: AddressFamily, message: &RuleMe
         (RuleAction::Goto, ..) if inverted(message) => Rule::Pass,
         (RuleAction::Goto, ..) => passage(message)?,
         (RuleAction::ToTable, None, Some(mark)) => Rule::LookUp(mark),
-        (RuleAction::ToTable, Some(address), Some(mark)) => Rule::Source(address, mark),
+        (RuleAction::ToTable, Some(IpAddr::V4(address)), Some(mark)) if of_root => {
+            Rule::Source(address, mark)
+        }
+        (RuleAction::ToTable, Some(address), Some(mark)) => Rule::AnySource(address, mark),
         _ => return None,
     };
     let wanted = rule(layout, family, candidate);
@@ -248,7 +257,8 @@ mod tests {
             let source = Rule::Source(Ipv4Addr::new(192, 0, 2, 7), MARK);
             let inside = Rule::Inside(MARK, LinkName::new("vpn0").unwrap());
             let own = [Rule::End, Rule::Refuse, Rule::Pass, Rule::LookUp(MARK)];
-            for wanted in own.into_iter().chain([inside, Rule::Carrier(MARK), source]) {
+            let any = Rule::AnySource(Prefix::default_route(family).address, MARK);
+            for wanted in own.into_iter().chain([inside, Rule::Carrier(MARK), source, any]) {
                 let mut message = rule(&layout, family, wanted);
                 assert!(is_own_rule(&message));
                 assert_eq!(read_rule(&layout, family, &message), Some(wanted));

@@ -20,9 +20,9 @@ mod servers;
 mod synthesis;
 pub(crate) mod trust;
 
-use crate::request::UNTIL_LINK_GONE;
+use crate::request::{self, until_link_gone};
 use crate::routing::Router;
-use crate::socket::{self, Scope};
+use crate::socket::Scope;
 use delivery::Delivery;
 use hosts::Hosts;
 use mif_core::plan::{
@@ -205,7 +205,7 @@ impl Translator {
             TranslationFailure::ServerFailure(name, None) | TranslationFailure::NoEncryptedServer(name)
                 if is_cut_off(scope, lookup) =>
             {
-                tokio::time::sleep(UNTIL_LINK_GONE).await;
+                until_link_gone().await;
                 Err(TranslationFailure::ServerFailure(name, None))
             }
             told => Err(told),
@@ -284,7 +284,7 @@ fn is_cut_off(scope: Scope, lookup: &Lookup) -> bool {
     let dns = lookup.dns.iter().flat_map(|dns| &dns.servers).map(|server| (server.address, server.source));
     let nis = lookup.nis.iter().flat_map(|nis| &nis.servers).map(|server| (server.address, server.source));
     // A link whose group cannot be asked is cut off by that alone.
-    dns.chain(nis).all(|(address, source)| socket::datagram_to(scope, address, source).is_err())
+    request::is_cut_off(scope, dns.chain(nis))
 }
 
 /// The neighbours of the link could not be asked.

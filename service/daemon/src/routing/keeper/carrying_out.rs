@@ -5,7 +5,7 @@ use super::super::reverse_path;
 use super::held::Held;
 use super::{FamilyRule, Keeper};
 use mif_core::configuration::AddressFamily;
-use mif_core::routing::{Mark, RouteChange, Rule, Table, changes};
+use mif_core::routing::{Mark, RouteChange, Rule, SourceRules, Table, changes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -48,12 +48,13 @@ impl Keeper {
 
     /// Brings the rules of `mark` to what is wanted.
     pub(super) async fn lead(&mut self, mark: Mark) -> Result<(), RoutingError> {
+        let source_rules = self.kernel.layout().sources;
+        let strict = self.held.get(&mark).is_some_and(|held| self.is_filtered(held));
         let Some(held) = self.held.get_mut(&mark) else { return Ok(()) };
         if held.pvd.is_none() && !self.settled {
             return Ok(());
         }
-        held.strict = held.pvd.as_ref().is_some_and(|pvd| pvd.family.includes(AddressFamily::Ipv4))
-            && reverse_path::is_strict(held.owner.ifindex);
+        held.strict = strict;
         if held.strict && self.said_strict.insert(held.owner.ifindex) {
             tracing::warn!(
                 pvd = held.owner.id,
@@ -61,7 +62,7 @@ impl Keeper {
                  sockets that are bound to its IPv4 addresses are led to its table as well"
             );
         }
-        let wanted = held.rules(mark);
+        let wanted = held.rules(mark, source_rules);
         let of_mark = |rule: &FamilyRule| rule.1.mark() == Some(mark);
         let former: Vec<FamilyRule> =
             self.rules.iter().filter(|rule| of_mark(rule) && !wanted.contains(rule)).copied().collect();
@@ -77,6 +78,13 @@ impl Keeper {
             self.kernel.remove_rule(family, rule).await.map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Whether the reverse path filter needs rules for its addresses. Rules for everybody serve the filter as well.
+    pub(super) fn is_filtered(&self, held: &Held) -> bool {
+        self.kernel.layout().sources == SourceRules::WhereNeeded
+            && held.pvd.as_ref().is_some_and(|pvd| pvd.family.includes(AddressFamily::Ipv4))
+            && reverse_path::is_strict(held.owner.ifindex)
     }
 
     pub(super) async fn add_rule(&mut self, rule: FamilyRule) -> Result<(), RoutingError> {

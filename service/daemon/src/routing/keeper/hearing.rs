@@ -1,12 +1,10 @@
 //! What is heard of others: what they took away, what they set, and which routers are silent.
 
 use super::super::error::RoutingError;
-use super::super::reverse_path;
 use super::super::watch::{Notice, Watch};
 use super::Keeper;
 use super::held::Held;
 use crate::clock;
-use mif_core::configuration::AddressFamily;
 use mif_core::event::Ifindex;
 use mif_core::routing::Mark;
 use std::io;
@@ -28,10 +26,7 @@ impl Keeper {
 
     /// Reads the reverse path filters of what is in use again.
     pub(super) async fn look_at_filters(&mut self) {
-        let turned = |held: &Held| {
-            held.pvd.as_ref().is_some_and(|pvd| pvd.family.includes(AddressFamily::Ipv4))
-                && reverse_path::is_strict(held.owner.ifindex) != held.strict
-        };
+        let turned = |held: &Held| held.pvd.is_some() && self.is_filtered(held) != held.strict;
         let marks: Vec<Mark> =
             self.held.iter().filter(|(_, held)| turned(held)).map(|(mark, _)| *mark).collect();
         for mark in marks {

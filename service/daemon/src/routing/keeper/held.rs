@@ -1,9 +1,10 @@
 //! A provisioning domain in use: what its table and its rules should be.
 
+use mif_core::address_selection::is_link_local;
 use mif_core::configuration::AddressFamily;
 use mif_core::event::{Ifindex, LinkKind};
 use mif_core::pvd::Pvd;
-use mif_core::routing::{LinkName, Mark, Owner, Rule, Table};
+use mif_core::routing::{LinkName, Mark, Owner, Rule, SourceRules, Table};
 use mif_core::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub(super) struct Held {
     /// As it was when its table was last made; `None` while it is not there.
     pub(super) pvd: Option<Arc<Pvd>>,
     pub(super) wanted: Table,
+    /// The reverse path filter of its link is strict, and its IPv4 addresses have rules for that.
     pub(super) strict: bool,
     /// Its link, when that is a tunnel.
     pub(super) tunnel: Option<LinkName>,
@@ -56,18 +58,29 @@ impl Held {
         self.owner.ifindex == ifindex && self.pvd.as_ref().is_some_and(of)
     }
 
-    pub(super) fn rules(&self, mark: Mark) -> BTreeSet<FamilyRule> {
+    pub(super) fn rules(&self, mark: Mark, source_rules: SourceRules) -> BTreeSet<FamilyRule> {
         let Some(pvd) = &self.pvd else { return BTreeSet::new() };
         let of_tunnel = |link| [Rule::Inside(mark, link), Rule::Carrier(mark)];
         let leading = std::iter::once(Rule::LookUp(mark)).chain(self.tunnel.into_iter().flat_map(of_tunnel));
         let leading: Vec<Rule> = leading.collect();
         let families = FAMILIES.into_iter().filter(|family| pvd.family.includes(*family));
         let leading = families.flat_map(|family| leading.iter().map(move |rule| (family, *rule)));
-        let sources = pvd.usable_addresses().filter(|_| self.strict).filter_map(|own| match own.address {
-            IpAddr::V4(v4) => Some((AddressFamily::Ipv4, Rule::Source(v4, mark))),
-            IpAddr::V6(_) => None,
-        });
+        let of_source = |source: IpAddr| match (source_rules, source) {
+            (SourceRules::Always, _) if is_global(source) => Some(Rule::AnySource(source, mark)),
+            (SourceRules::WhereNeeded, IpAddr::V4(v4)) if self.strict => Some(Rule::Source(v4, mark)),
+            _ => None,
+        };
+        let sources = pvd.usable_addresses().map(|own| own.address);
+        let sources = sources.filter_map(|own| Some((AddressFamily::of(own), of_source(own)?)));
         leading.chain(sources).collect()
+    }
+}
+
+/// Whether the address is of one link only by chance: those of link scope are for every link anew.
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_link_local(),
+        IpAddr::V6(v6) => !is_link_local(v6),
     }
 }
 
