@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as latest};
+use tokio::task::JoinSet;
 use zbus::Connection;
 use zbus::connection::Builder;
 
@@ -139,12 +140,24 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     take_name(&connection).await?;
     tracing::info!("serving {BUS_NAME}");
     supervisor.ready();
-    tokio::select! {
-        left = bus.run(inputs, stop) => Ok(left?),
-        error = sources.failed() => Err(error.into()),
-        error = keeping => Err(error.into()),
-        () = driver.run(batches) => Err(LeftBus::Engine.into()),
-        () = reloader.run() => Ok(()),
+    // Each is a task, so that what wakes one is looked at by that one alone.
+    let mut parts = JoinSet::new();
+    parts.spawn(async { Ok(bus.run(inputs, stop).await?) });
+    parts.spawn(async move { Err(sources.failed().await.into()) });
+    parts.spawn(async { Err(keeping.await.into()) });
+    parts.spawn(async {
+        driver.run(batches).await;
+        Err(LeftBus::Engine.into())
+    });
+    parts.spawn(async {
+        reloader.run().await;
+        Ok(())
+    });
+    match parts.join_next().await {
+        Some(Ok(ended)) => ended,
+        // What is broken must not go on by halves.
+        Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::fchown;
 
@@ -128,13 +128,14 @@ pub fn begin_connect(socket: &Socket, destination: SocketAddr) -> io::Result<boo
     }
 }
 
-/// Whether a socket can be written to, or has failed, at this moment.
+/// Whether a socket that began to connect is connected at this moment. One that has failed is not.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn is_writable(socket: &impl AsFd) -> io::Result<bool> {
+pub fn is_connected(socket: &impl AsFd) -> io::Result<bool> {
     let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-    Ok(poll(&mut polled, PollTimeout::ZERO)? > 0)
+    poll(&mut polled, PollTimeout::ZERO)?;
+    Ok(polled[0].revents() == Some(PollFlags::POLLOUT))
 }
 
 /// Makes `uid` the owner of the socket: `ip rule uidrange`, ss and /proc/net/tcp go by it. To be done before it
@@ -166,8 +167,10 @@ pub fn can_give_away() -> bool {
 /// # Errors
 /// What the kernel says.
 pub fn hand_out(socket: Socket) -> io::Result<OwnedFd> {
-    socket.set_nonblocking(false)?;
-    Ok(socket.into())
+    // By ioctl(2), where `Socket` would ask for the flags first.
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream.into())
 }
 
 fn new(scope: Scope, family: SocketAddr, kind: Type, protocol: socket2::Protocol) -> io::Result<Socket> {

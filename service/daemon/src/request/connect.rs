@@ -149,14 +149,14 @@ impl Attempt {
 /// Waits until the handshake has ended, well or badly.
 async fn wait(socket: Socket) -> io::Result<Socket> {
     // With a peer on this machine it is over when connect(2) returns, and nothing needs to be watched.
-    if socket::is_writable(&socket)? && is_connected(&socket)? {
+    if socket::is_connected(&socket)? {
         return Ok(socket);
     }
     // tokio takes any stream socket for this, MPTCP too, and connecting ones.
     let stream = TcpStream::from_std(socket.into())?;
     loop {
         stream.ready(Interest::WRITABLE).await?;
-        let over = || match is_connected(&stream) {
+        let over = || match has_connected(&stream) {
             Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
             Ok(true) => Ok(()),
             Err(error) => Err(error),
@@ -170,7 +170,7 @@ async fn wait(socket: Socket) -> io::Result<Socket> {
 }
 
 /// Whether a handshake ended well; an error if it ended badly.
-fn is_connected(socket: &impl AsFd) -> io::Result<bool> {
+fn has_connected(socket: &impl AsFd) -> io::Result<bool> {
     let socket = SockRef::from(socket);
     if let Some(error) = socket.take_error()? {
         return Err(error);
