@@ -27,6 +27,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod booted;
+pub mod bystander;
 pub mod cable;
 pub mod daemons;
 pub mod desktop;

@@ -58,6 +58,17 @@ impl Process {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// A line of its `/proc/PID/status` that is a number, such as `VmRSS:` (in kB) or `Threads:`.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn status_number(&self, key: &str) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("the state of a process");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("such a line");
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
     /// Waits until its log holds `text`.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use mif::proxy::ManagerProxy;
 use mif::wire::Family;
 use mif::{Error, ErrorKind, Message, Messages, State, Subscriber};
+use nix::sys::signal::Signal;
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::daemons::{Bus, Mifd, MifdSettings};
@@ -121,6 +122,25 @@ impl ServedHost {
     /// When it does not run.
     pub fn descriptors(&self) -> usize {
         self.open_files().len()
+    }
+
+    /// How many tasks mifd has: it says so in its log when it reads its configuration again. To be asked where it logs
+    /// at `debug`.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub async fn tasks(&self) -> u64 {
+        const WORDS: &str = "tasks of this process now tasks=";
+        let said = || -> Vec<u64> {
+            let log = self.mifd.process().log();
+            log.lines().filter_map(|line| line.split_once(WORDS)?.1.trim().parse().ok()).collect()
+        };
+        let before = said().len();
+        self.mifd.process().signal(Signal::SIGHUP);
+        eventually("mifd to say how many tasks it has", async || {
+            said().get(before).copied().ok_or("it has not said it yet")
+        })
+        .await
     }
 
     fn open_files(&self) -> Vec<String> {

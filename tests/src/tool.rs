@@ -29,6 +29,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nft", "nftables"),
     ("nsenter", "util-linux"),
     ("openbox", "openbox"),
+    ("prlimit", "util-linux"),
     ("python3", "python3-gi"),
     ("radvd", "radvd"),
     ("setpriv", "util-linux"),

@@ -1,5 +1,7 @@
 //! Waits without sleeps: a state is looked at every few milliseconds until it is there, and a
 //! deadline says what was missing and what was seen instead.
+//!
+//! A deadline is of time in which this process runs: while a machine sleeps, or has stopped it, nothing can come.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -8,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for any one state.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The most that counts of any one moment without a look, however long it lasted.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How often a state is looked at.
 const INTERVAL: Duration = Duration::from_millis(4);
@@ -38,14 +43,16 @@ where
     P: AsyncFnMut() -> Result<T, E>,
 {
     let _waiting = Waiting::for_(what);
-    let start = Instant::now();
+    let (mut waited, mut last) = (Duration::ZERO, Instant::now());
     loop {
         let seen = match probe().await {
             Ok(value) => return value,
             Err(seen) => seen,
         };
+        waited += last.elapsed().min(TICK);
+        last = Instant::now();
         assert!(
-            start.elapsed() < deadline,
+            waited < deadline,
             "waited {} s in vain for: {what}\nlast seen: {seen}",
             deadline.as_secs_f32()
         );
@@ -59,10 +66,13 @@ where
 /// At the deadline.
 pub async fn completes<T>(what: &str, future: impl Future<Output = T>) -> T {
     let _waiting = Waiting::for_(what);
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {} s in vain for: {what}", DEADLINE.as_secs()),
+    let mut future = std::pin::pin!(future);
+    for _ in 0..DEADLINE.as_secs() {
+        if let Ok(value) = tokio::time::timeout(TICK, &mut future).await {
+            return value;
+        }
     }
+    panic!("waited {} s in vain for: {what}", DEADLINE.as_secs())
 }
 
 /// What the test is waiting for at this moment, innermost last.

@@ -181,6 +181,13 @@ fn pending_work_is_counted_by_client_and_user_over_both_faces() {
         assert!(kind == ErrorKind::LimitsExceeded && text.contains("translations-per-user"), "{text}");
         let visitor = Client::of(&host, ORDINARY_USER).await;
         visitor.translate(1, &v6).await.unwrap();
+        // What is over takes no place: more of them, one after the other, than anybody may have at once.
+        let (mut visitor, options) = (visitor, options());
+        for id in 2..300 {
+            let literal = visitor.subscriber.translate_name(id, &v4, "192.0.2.7", &options);
+            completes("an acceptance", literal).await.unwrap();
+            while !matches!(next(&mut visitor.messages).await, Message::TranslationFinished { .. }) {}
+        }
         // What is stopped makes room for one; what its provisioning domain ends, for all.
         clients[0].subscriber.cancel_connection(3).await.unwrap();
         clients[0].subscriber.stop_translating_name(3).await.unwrap();

@@ -117,6 +117,9 @@ fn remove_routing() -> ExitCode {
 fn start_logging(level: LogLevel) -> SetLogLevel {
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(std::io::stderr().is_terminal())
+        // They would be written to standard error, with a panic where that takes nothing: on a full disk, without a
+        // journal. What cannot be logged is no reason to end.
+        .log_internal_errors(false)
         .event_format(Lines::new(journal::takes_stderr()))
         .with_env_filter(filter(level))
         .with_writer(std::io::stderr)

@@ -57,7 +57,11 @@ impl Reloader {
                 Err(error) => Some(error.to_string()),
             };
             match &mistake {
-                None => tracing::info!("the configuration was read again"),
+                None => {
+                    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+                    tracing::info!("the configuration was read again");
+                    tracing::debug!(tasks, "tasks of this process now");
+                }
                 Some(mistake) => tracing::error!("the configuration stays as it was: {mistake}"),
             }
             self.supervisor.reloaded(mistake.as_deref());

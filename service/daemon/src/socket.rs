@@ -9,11 +9,16 @@ use mif_core::event::Ifindex;
 use mif_core::plan::Protocol;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::fchown;
+
+/// How many descriptors are kept for what callers send: more than calls may bring that wait to be served, or to be read.
+/// A quarter of all, where there are few.
+const RESERVED: u64 = 2_048;
 
 /// What keeps a socket inside a provisioning domain, whatever its addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,8 +180,19 @@ pub fn hand_out(socket: Socket) -> io::Result<OwnedFd> {
 
 fn new(scope: Scope, family: SocketAddr, kind: Type, protocol: socket2::Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(family), kind.nonblocking().cloexec(), Some(protocol))?;
+    if is_reserved(socket.as_raw_fd()) {
+        return Err(Errno::EMFILE.into());
+    }
     scope.apply(&socket)?;
     Ok(socket)
+}
+
+/// Whether a descriptor of this number is of those that sockets made here must leave to others. The kernel gives the
+/// lowest number that is free. Who sends a descriptor to a process that can take none ends its connection to the bus.
+fn is_reserved(number: RawFd) -> bool {
+    let Ok((allowed, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return false };
+    let left = allowed.saturating_sub(RESERVED.min(allowed / 4));
+    u64::try_from(number).is_ok_and(|number| number >= left)
 }
 
 fn bind(socket: &Socket, scope: Scope, source: IpAddr) -> io::Result<()> {

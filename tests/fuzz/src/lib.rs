@@ -8,6 +8,34 @@
 
 mod target;
 
+// The model that the core's own tests hold the ordering rules against. Its modules name each other as those of a crate.
+#[path = "../../../service/core/tests/common/mod.rs"]
+mod common;
+#[path = "../../../service/core/tests/ordering/ear.rs"]
+mod ear;
+#[path = "../../../service/core/tests/ordering/expectation.rs"]
+mod expectation;
+#[path = "../../../service/core/tests/ordering/hearsay.rs"]
+mod hearsay;
+#[path = "../../../service/core/tests/ordering/network.rs"]
+mod network;
+#[path = "../../../service/core/tests/ordering/overrun.rs"]
+#[allow(dead_code)] // Here steps are made one by one.
+mod overrun;
+#[path = "../../../service/core/tests/ordering/pace.rs"]
+mod pace;
+#[path = "../../../service/core/tests/ordering/reference.rs"]
+mod reference;
+#[path = "../../../service/core/tests/ordering/service.rs"]
+mod service;
+#[path = "../../../service/core/tests/ordering/step.rs"]
+#[allow(dead_code)] // As well.
+mod step;
+#[path = "../../../service/core/tests/ordering/word.rs"]
+mod word;
+#[path = "../../../service/core/tests/ordering/world.rs"]
+mod world;
+
 pub use target::TARGETS;
 
 use std::path::{Path, PathBuf};

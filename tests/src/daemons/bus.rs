@@ -58,16 +58,20 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
 /// What dbus-broker gives each user; without these lines it gives nothing.
 const BROKER_LIMITS: &str = r#"<limit name="max_incoming_bytes">133169152</limit>
   <limit name="max_incoming_unix_fds">64</limit>
-  <limit name="max_outgoing_bytes">133169152</limit>
+  <limit name="max_outgoing_bytes">@BYTES@</limit>
   <limit name="max_outgoing_unix_fds">64</limit>
   <limit name="max_message_unix_fds">16</limit>
   <limit name="max_completed_connections">2048</limit>
   <limit name="max_incomplete_connections">64</limit>
-  <limit name="max_connections_per_user">2048</limit>
+  <limit name="max_connections_per_user">@CONNECTIONS@</limit>
   <limit name="max_pending_service_starts">512</limit>
   <limit name="max_names_per_connection">512</limit>
   <limit name="max_match_rules_per_connection">512</limit>
   <limit name="max_replies_per_connection">128</limit>"#;
+
+/// How many bytes it keeps for what a user's clients have not read, and how many clients each may have.
+const BROKER_BYTES: usize = 512 << 20;
+const BROKER_CONNECTIONS: usize = 2_048;
 
 /// The bus that dbus-broker's launcher wants besides: it would ask it to start services.
 const CONTROLLER: &str = "unix:path=/run/testbed/controller";
@@ -111,7 +115,19 @@ impl Bus {
     /// # Panics
     /// When it ends instead, with what it said.
     pub async fn start_broker(universe: &Universe) -> Self {
-        let config = prepare(BROKER_LIMITS);
+        Self::start_broker_with(universe, BROKER_BYTES).await
+    }
+
+    /// The same, keeping at most so many bytes for all clients of a user to read.
+    ///
+    /// # Panics
+    /// When it ends instead, with what it said.
+    pub async fn start_broker_with(universe: &Universe, bytes: usize) -> Self {
+        // Its launcher multiplies what a connection may have by how many a user may have.
+        let of_connection = (bytes / BROKER_CONNECTIONS).to_string();
+        let connections = BROKER_CONNECTIONS.to_string();
+        let limits = BROKER_LIMITS.replace("@BYTES@", &of_connection).replace("@CONNECTIONS@", &connections);
+        let config = prepare(&limits);
         let mut controller = tool::command("dbus-daemon");
         controller.args(["--session", "--nofork", "--print-address", "--address", CONTROLLER]);
         universe.host().spawn("controller", controller).wait_for_log("unix:").await;

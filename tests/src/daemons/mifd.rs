@@ -10,6 +10,7 @@ use zbus::names::BusName;
 use crate::filesystem::PROGRAMS;
 use crate::node::Node;
 use crate::process::Process;
+use crate::tool;
 use crate::universe::{Privilege, Universe};
 use crate::user;
 use crate::wait::eventually;
@@ -30,6 +31,7 @@ pub struct MifdSettings {
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
     missing_capabilities: Vec<String>,
+    under: Vec<String>,
 }
 
 impl MifdSettings {
@@ -45,6 +47,7 @@ impl MifdSettings {
             arguments: Vec::new(),
             environment: Vec::new(),
             missing_capabilities: Vec::new(),
+            under: Vec::new(),
         }
     }
 
@@ -98,6 +101,14 @@ impl MifdSettings {
         self
     }
 
+    /// Started by another program, which becomes it: the words that stand before its own, such as
+    /// `prlimit --nofile=64 --`.
+    #[must_use]
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it owns its name, that is after its first inventory.
     ///
     /// # Panics
@@ -112,10 +123,10 @@ impl MifdSettings {
     /// Starts it without waiting for anything, for what is to fail.
     pub fn spawn(&self) -> Process {
         let mut command = match self.bus.privilege() {
-            Privilege::UserNamespace => Command::new(program("mifd")),
+            Privilege::UserNamespace => self.program(),
             Privilege::Root => {
                 user::make_runtime_directory();
-                user::as_service_without(&self.missing_capabilities, Command::new(program("mifd")))
+                user::as_service_without(&self.missing_capabilities, self.program())
             }
         };
         if self.session {
@@ -129,6 +140,13 @@ impl MifdSettings {
             command.arg("--config").arg(write_file("mifd.toml", text));
         }
         self.node.spawn("mifd", command)
+    }
+
+    fn program(&self) -> Command {
+        let Some((first, others)) = self.under.split_first() else { return Command::new(program("mifd")) };
+        let mut command = tool::command(first);
+        command.args(others).arg(program("mifd"));
+        command
     }
 }
 

@@ -13,12 +13,10 @@ use super::random::Random;
 use super::world::{LINKS, NAME};
 use crate::daemons::Bus;
 use crate::echo::ECHO_PORT;
+use crate::wait::completes;
 
 /// How many there are at a time.
 const CLIENTS: u64 = 4;
-/// How long one call may take: more than any of them asks for.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Clients at work, each on a thread of its own: storms keep the test's busy.
 #[derive(Debug)]
 pub struct Clients {
@@ -88,7 +86,7 @@ impl Client {
     /// Whatever becomes of a call, an answer comes.
     async fn call_something(&mut self, connection: &Connection) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let state = patiently("the state", State::read(connection)).await.expect("the service answers");
+        let state = completes("the state", State::read(connection)).await.expect("the service answers");
         let pvds: Vec<OwnedObjectPath> = state.pvds().map(|pvd| pvd.path.clone()).collect();
         if pvds.is_empty() {
             return;
@@ -101,7 +99,7 @@ impl Client {
                     ..TranslateOptions::default()
                 };
                 let _ =
-                    patiently("a translation", mif::translate_name(connection, &pvd, NAME, &options)).await;
+                    completes("a translation", mif::translate_name(connection, &pvd, NAME, &options)).await;
             }
             1 => {
                 let network = u8::try_from(1 + self.random.below(LINKS)).unwrap_or(1);
@@ -110,13 +108,13 @@ impl Client {
                     timeout: Some(Duration::from_millis(300)),
                     ..ConnectRequest::new(address, ECHO_PORT)
                 };
-                let _ = patiently("a connection", mif::connect_to_address(connection, &pvd, &request)).await;
+                let _ = completes("a connection", mif::connect_to_address(connection, &pvd, &request)).await;
             }
             2 => {
                 let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
                 let (socket, request) = (socket.expect("a socket"), BindRequest::default());
                 let bound = mif::bind_socket(connection, &pvd, &socket, &request);
-                let _ = patiently("a binding", bound).await;
+                let _ = completes("a binding", bound).await;
             }
             3 => self.subscribe(connection, &state).await,
             4 => {
@@ -127,7 +125,7 @@ impl Client {
                     *self.random.one_of(&["TranslateName", "Nonsense", "ConnectToAddress", "Explain"]),
                     &(7u8, "not what was asked for"),
                 );
-                assert!(patiently("an error", wrong).await.is_err());
+                assert!(completes("an error", wrong).await.is_err());
             }
             _ => {}
         }
@@ -136,23 +134,16 @@ impl Client {
     async fn subscribe(&mut self, connection: &Connection, state: &State) {
         let token = format!("soak{}", self.random.next());
         let Ok((subscriber, _messages)) =
-            patiently("a subscriber", Subscriber::create(connection, &token)).await
+            completes("a subscriber", Subscriber::create(connection, &token)).await
         else {
             return;
         };
-        let _ = patiently("a listing", subscriber.announce_interfaces()).await;
+        let _ = completes("a listing", subscriber.announce_interfaces()).await;
         for interface in &state.interfaces {
-            let _ = patiently("a listing", subscriber.announce_provisioning_domains(&interface.path)).await;
+            let _ = completes("a listing", subscriber.announce_provisioning_domains(&interface.path)).await;
         }
         if self.random.once_in(2) {
-            let _ = patiently("a farewell", subscriber.close()).await;
+            let _ = completes("a farewell", subscriber.close()).await;
         }
-    }
-}
-
-async fn patiently<T>(what: &str, call: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, call).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("no answer in {} s: {what}", PATIENCE.as_secs()),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::net::IpAddr;
 
 use mif::State;
@@ -150,12 +149,7 @@ impl Resources {
     }
 
     fn of(served: &ServedHost) -> Self {
-        let path = format!("/proc/{}/status", served.mifd.process().pid());
-        let status = fs::read_to_string(path).expect("the state of mifd");
-        let number = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line");
-            line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
-        };
+        let number = |key| served.mifd.process().status_number(key);
         Self { kilobytes: number("VmRSS:"), threads: number("Threads:"), descriptors: served.descriptors() }
     }
 

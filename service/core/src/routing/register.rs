@@ -102,6 +102,15 @@ impl Register {
         Ok(mark)
     }
 
+    /// Takes the mark back that `owner` was given last and that could not be written down. It was never used.
+    pub fn take_back(&mut self, owner: &Owner) {
+        let Some(mark) = self.by_owner.remove(owner) else { return };
+        self.by_mark.remove(&mark);
+        if self.space.number(mark).is_some_and(|number| number + 1 == self.next) {
+            self.next -= 1;
+        }
+    }
+
     /// What is to be written down of `owner`'s mark: the mark, the interface and the Id, on a line of their own.
     pub fn line(owner: &Owner, mark: Mark) -> String {
         format!("{mark} {} {}\n", owner.ifindex, owner.id)
@@ -181,6 +190,19 @@ mod tests {
         assert!(register.remember("0x4d000009 1 a"));
         assert_eq!(register.mark_of(&owner(1, "a")), None);
         assert_eq!(register.give(&owner(1, "a")), Ok(Mark(0x101)));
+    }
+
+    #[test]
+    fn a_mark_that_could_not_be_written_down_was_never_given() {
+        let mut register = Register::new(MarkSpace::default());
+        let first = register.give(&owner(1, "a")).unwrap();
+        let second = register.give(&owner(2, "b")).unwrap();
+        register.take_back(&owner(2, "b"));
+        assert_eq!((register.mark_of(&owner(2, "b")), register.owner_of(second)), (None, None));
+        assert_eq!(register.give(&owner(3, "c")), Ok(second));
+        register.take_back(&owner(2, "b"));
+        assert_eq!(register.owner_of(second), Some(&owner(3, "c")));
+        assert_eq!(register.mark_of(&owner(1, "a")), Some(first));
     }
 
     #[test]

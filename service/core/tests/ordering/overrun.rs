@@ -26,16 +26,21 @@ pub enum Step {
     Pass(u64),
 }
 
+/// Some steps.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 0..120)
+}
+
+/// One of them.
+pub fn step() -> impl Strategy<Value = Step> {
     let client = 0..CLIENTS;
-    let step = prop_oneof![
+    prop_oneof![
         6 => client.clone().prop_map(Step::Tell),
         5 => Just(Step::Bus),
         3 => Just(Step::Hear),
         2 => client.prop_map(Step::Read),
         2 => (0_u64..1_500).prop_map(Step::Pass),
-    ];
-    prop::collection::vec(step, 0..120)
+    ]
 }
 
 /// What the service sends to the bus.

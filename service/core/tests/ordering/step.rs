@@ -62,7 +62,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..60)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// One of them.
+pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => happenings().prop_map(Step::Happen),
         3 => passing().prop_map(Step::Pass),

@@ -64,8 +64,14 @@ impl Bus {
             drop(Lent::new(message));
             return;
         }
+        let brought = message.data().fds().len();
         match Call::with_descriptors(message) {
-            Ok(call) if call.member() == "BindSocket" => self.queue(call),
+            Ok(call) if call.member() == "BindSocket" && brought == 1 => self.queue(call),
+            Ok(call) if call.member() == "BindSocket" => {
+                let refusal =
+                    BusError::invalid(format!("BindSocket takes one file descriptor, not {brought}"));
+                self.answer(&call, Err(refusal));
+            }
             Ok(call) => {
                 let refusal = BusError::invalid(format!("{} takes no file descriptors", call.member()));
                 self.answer(&call, Err(refusal));

@@ -261,21 +261,30 @@ impl Bus {
                 Input::Stop => return self.say_goodbye().await,
                 Input::Nothing => {}
             }
-            self.read_at_hand(&mut inputs)?;
+            self.read_at_hand(&mut inputs).await?;
             self.send_some().await?;
         }
     }
 
     /// Reads what has come already: it only gets into its client's queue, so that nobody's calls wait behind the
-    /// messages that somebody else's are answered with.
-    fn read_at_hand(&mut self, inputs: &mut Inputs) -> Result<(), LeftBus> {
-        for _ in 0..READ_AT_ONCE {
-            match inputs.messages.next().now_or_never() {
-                Some(Some(Ok(message))) => self.handle_message(message),
-                Some(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
-                Some(None) => return Err(LeftBus::Connection(None)),
-                None => break,
+    /// messages that somebody else's are answered with, or in the one queue that the bus has for all.
+    async fn read_at_hand(&mut self, inputs: &mut Inputs) -> Result<(), LeftBus> {
+        let mut left = READ_AT_ONCE;
+        while left > 0 {
+            let before = left;
+            while let Some(message) = inputs.messages.next().now_or_never() {
+                match message {
+                    Some(Ok(message)) => self.handle_message(message),
+                    Some(Err(error)) => return Err(LeftBus::Connection(Some(error))),
+                    None => return Err(LeftBus::Connection(None)),
+                }
+                left = left.saturating_sub(1);
             }
+            if left == before {
+                break;
+            }
+            // The task that reads the socket stopped when there was no room for more here.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

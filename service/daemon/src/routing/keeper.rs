@@ -149,7 +149,10 @@ impl Keeper {
             Some(mark) => mark,
             None => {
                 let mark = self.register.give(&owner)?;
-                self.written.add(&owner, mark)?;
+                if let Err(error) = self.written.add(&owner, mark) {
+                    self.register.take_back(&owner);
+                    return Err(error.into());
+                }
                 tracing::info!(pvd = %pvd.id, ifindex = pvd.ifindex, %mark, "in use, with a table of its own");
                 mark
             }

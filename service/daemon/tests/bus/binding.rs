@@ -131,7 +131,11 @@ fn sockets_that_are_not_fresh_are_left_alone() {
             on_device.bind_device(Some(b"lo")).unwrap();
             let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
             let other_family = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+            let over = tcp();
+            over.connect(&far_end()).unwrap();
+            over.shutdown(std::net::Shutdown::Both).unwrap();
             for (socket, told) in [
+                (over, "bound to 192.0.2.1"),
                 (bound, "bound to 192.0.2.3"),
                 (connected, "connected"),
                 (listening, "listens"),
@@ -146,7 +150,9 @@ fn sockets_that_are_not_fresh_are_left_alone() {
                 assert_eq!((socket.local_addr().unwrap().as_socket(), socket.device().unwrap()), before);
             }
             let path = File::options().read(true).custom_flags(libc::O_PATH).open("/").unwrap();
-            for file in [File::open("/dev/null").unwrap(), path] {
+            let (end_of_pipe, _other_end) = std::io::pipe().unwrap();
+            let null = File::open("/dev/null").unwrap();
+            for file in [null.as_fd(), path.as_fd(), end_of_pipe.as_fd()] {
                 let (name, message) = bind_simply(&mut rig, &pvd, &file).await.unwrap_err();
                 assert_eq!(
                     (name.as_str(), message.as_str()),

@@ -1,0 +1,9 @@
+//! Sequences of messages, lost ones among them, and of clients that read when they like (O8).
+
+use super::sequence;
+use crate::overrun;
+
+/// Takes the steps that the bytes stand for. Whoever loses a message is told in the end, once, and nothing after.
+pub fn check(bytes: &[u8]) {
+    overrun::check(&sequence::steps(&overrun::step(), bytes));
+}

@@ -1,0 +1,16 @@
+//! Sequences of calls, changes, outcomes, time and sending, against the reference of the ordering rules.
+
+use super::sequence;
+use crate::step;
+use crate::world::World;
+
+/// Takes the steps that the bytes stand for. Everybody hears what the contract promises (O1 to O7), and nothing is
+/// left of what is over.
+pub fn check(bytes: &[u8]) {
+    let mut world = World::new();
+    for step in &sequence::steps(&step::step(), bytes) {
+        world.take(step);
+    }
+    world.settle();
+    world.end();
+}
