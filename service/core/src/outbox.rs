@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// How many messages a subscriber is sent before the next one has its turn.
 pub const TURN: usize = 64;
 
+/// How many entries may wait before more of them should. A listing is one, however long it is.
+pub const ROOM: usize = 16_384;
+
 /// What waits to be sent. `K` names a subscriber, `R` is a reply, `E` the error that ends work, `B` a broadcast.
 #[derive(Debug)]
 pub struct Outbox<K, R, E, B> {
@@ -22,6 +25,8 @@ pub struct Outbox<K, R, E, B> {
     broadcasts: VecDeque<B>,
     /// Number of broadcasts ever put in.
     put: u64,
+    /// Number of entries in all lanes.
+    entries: usize,
 }
 
 #[derive(Debug)]
@@ -68,6 +73,7 @@ impl<K: Copy + Ord, R, E, B> Default for Outbox<K, R, E, B> {
             left_in_turn: TURN,
             broadcasts: VecDeque::new(),
             put: 0,
+            entries: 0,
         }
     }
 }
@@ -120,12 +126,19 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
 
     /// Drops everything that waits for a subscriber that is no more.
     pub fn forget(&mut self, subscriber: K) {
-        if self.lanes.remove(&subscriber).is_some() {
+        if let Some(lane) = self.lanes.remove(&subscriber) {
+            self.entries -= lane.entries.len();
             if self.turns.front() == Some(&subscriber) {
                 self.left_in_turn = TURN;
             }
             self.turns.retain(|other| *other != subscriber);
         }
+    }
+
+    /// Whether changes should be taken in: what each of them is told in goes to every subscriber, and those who make them
+    /// can wait.
+    pub fn has_room(&self) -> bool {
+        self.entries + self.broadcasts.len() < ROOM
     }
 
     /// Whether anything waits.
@@ -173,6 +186,7 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
         }
         lane.unanswered += usize::from(entry.is_answer());
         lane.entries.push_back((self.put, entry));
+        self.entries += 1;
     }
 
     /// Takes the next message out of a lane; `None` when only the end of something was there.
@@ -184,6 +198,7 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
             return Some(Outgoing::Announcement(from, Box::new(announcement)));
         }
         let (_, entry) = lane.entries.pop_front()?;
+        self.entries -= 1;
         lane.unanswered -= usize::from(entry.is_answer());
         if lane.entries.is_empty() {
             self.lanes.remove(&from);
@@ -210,5 +225,30 @@ impl<R, E> Entry<R, E> {
             Self::Reply(_) | Self::EndOfListing(..) => true,
             Self::Announcement(_) | Self::Listing(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pvd::Serial;
+
+    #[test]
+    fn there_is_room_again_when_something_is_sent_or_forgotten() {
+        let mut outbox: Outbox<usize, u32, (), u32> = Outbox::default();
+        for number in 1..ROOM {
+            outbox.announce(number % 3, Announcement::NoInterface(Serial(1)));
+        }
+        assert!(outbox.has_room());
+        outbox.broadcast(7);
+        assert!(!outbox.has_room());
+        assert!(outbox.poll().is_some());
+        assert!(outbox.has_room());
+        outbox.reply(0, 1);
+        assert!(!outbox.has_room());
+        outbox.forget(1);
+        assert!(outbox.has_room());
+        while outbox.poll().is_some() {}
+        assert_eq!((outbox.entries, outbox.broadcasts.len()), (0, 0), "all that was counted is gone");
     }
 }

@@ -19,6 +19,10 @@ use tokio::task::JoinHandle;
 use zbus::runtime::traits::{PollIo, Runtime, TaskHandle};
 use zbus::runtime::{Interest, IoSource};
 
+/// How much may be on its way to the bus, in bytes; the kernel doubles it for what it keeps beside each message. A bus that
+/// is kept busy by one client takes long for what is in this queue, and replies to the others wait in it, too.
+const SEND_BUFFER: usize = 16 << 10;
+
 /// The tokio runtime of whoever builds the connection, for [`zbus::connection::Builder::runtime`].
 ///
 /// Everything of the connection must be polled on that runtime.
@@ -57,6 +61,7 @@ impl Runtime for OnTokio {
 
     async fn connect_unix(&self, path: &Path) -> io::Result<IoSource> {
         let stream = tokio::net::UnixStream::connect(path).await?.into_std()?;
+        socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER)?;
         Ok(IoSource::from(OwnedFd::from(stream)))
     }
 

@@ -309,7 +309,8 @@ impl Bus {
         // Not biased: neither a storm of changes nor a busy client keeps the others waiting for ever.
         tokio::select! {
             () = stop => Input::Stop,
-            batch = inputs.batches.recv() => Input::Batch(batch),
+            // The engine waits meanwhile, and takes in more changes at once afterwards.
+            batch = inputs.batches.recv(), if self.outbox.has_room() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
             Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
             Some(pulse) = inputs.pulses.recv() => Input::Pulse(pulse),
