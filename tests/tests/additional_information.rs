@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mif::ProvisioningDomain;
 use mif::happy_eyeballs::{Options, Policy, Reserve, connect};
@@ -356,11 +356,35 @@ fn a_request_ends_with_its_pvd() {
         network.advertise(HTTP, 1, ID);
         eventually("the request", async || if network.web.requests().len() == 1 { Ok(()) } else { Err(0) })
             .await;
-        assert_eq!(served.descriptors(), descriptors + 1);
+        served.wait_for_descriptors(descriptors + 1).await;
         // Every lifetime is zero: nothing is left of it, not even the way to tell the server.
         let nothing = RouterAdvertisement::new(0).prefix("2001:db8:1::", 64, 0, 0).dns_servers(0, &[DNS]);
         network.send(nothing.pvd(HTTP, 1, ID, &RouterAdvertisement::new(0)));
         served.wait_for_descriptors(descriptors).await;
+    });
+}
+
+/// A server that takes the question and says nothing costs ten seconds of one connection, and nothing else.
+#[test]
+fn a_request_without_an_answer_ends_after_ten_seconds() {
+    universe::run(async |universe| {
+        let authority = Authority::new("test");
+        let network = Network::new(&universe, 1, ID, authority.vouch(&[ID]), |_| Reply::Silence).await;
+        let served = served_trusting(&universe, &authority).await;
+        let descriptors = served.descriptors();
+        network.advertise(HTTP, 1, ID);
+        eventually("the request", async || if network.web.requests().len() == 1 { Ok(()) } else { Err(0) })
+            .await;
+        let since = Instant::now();
+        eventually("the end of the request", async || match served.descriptors() {
+            open if open <= descriptors => Ok(()),
+            open => Err(open),
+        })
+        .await;
+        let took = since.elapsed();
+        // It began a little before the server had read it.
+        assert!(took > Duration::from_secs(9) && took < Duration::from_secs(15), "{took:?}");
+        assert!(!informed(&served.pvd_where(ID, |pvd| !pvd.addresses.is_empty()).await));
     });
 }
 
