@@ -1,4 +1,4 @@
-//! Everything about one provisioning domain.
+//! Everything about one provisioning domain, or about an interface.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use gtk::subclass::prelude::*;
 use zbus::OwnedObjectPath;
 
 use crate::clock;
-use crate::model::details::{self, sections};
+use crate::model::details;
 use crate::model::network::Network;
-use crate::model::rows::splices;
+use crate::model::rows::{RowKey, splices};
 use crate::section::Section;
 
 mod imp {
-    use super::{OwnedObjectPath, RefCell, Section, glib};
+    use super::{RefCell, RowKey, Section, glib};
     use gtk::CompositeTemplate;
     use gtk::subclass::prelude::*;
 
@@ -33,7 +33,7 @@ mod imp {
         pub title: TemplateChild<gtk::Label>,
         #[template_child]
         pub content: TemplateChild<gtk::Box>,
-        pub shown: RefCell<Option<OwnedObjectPath>>,
+        pub shown: RefCell<Option<RowKey>>,
         /// In order, by id.
         pub sections: RefCell<Vec<(&'static str, Section)>>,
     }
@@ -59,25 +59,25 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// Shows the [`details::Section`]s of one PvD.
+    /// Shows the [`details::Section`]s of one PvD or interface.
     pub struct DetailsPage(ObjectSubclass<imp::DetailsPage>)
         @extends gtk::Box, gtk::Widget,
         @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
 }
 
 impl DetailsPage {
-    /// Shows this PvD as it is by now; the same one as before keeps focus and scroll position.
-    pub fn show(&self, network: &Network, path: Option<&OwnedObjectPath>) {
+    /// Shows this one as it is by now; the same one as before keeps focus and scroll position.
+    pub fn show(&self, network: &Network, key: Option<&RowKey>) {
         let imp = self.imp();
-        if imp.shown.borrow().as_ref() != path {
+        if imp.shown.borrow().as_ref() != key {
             self.clear();
-            imp.shown.replace(path.cloned());
+            imp.shown.replace(key.cloned());
             imp.scrolled.vadjustment().set_value(0.0);
         }
-        match path.and_then(|path| network.pvd(path)) {
-            Some(pvd) => {
-                imp.title.set_text(&network.title(&pvd.facts));
-                self.update(&sections(network, pvd), clock::since_boot());
+        match key.and_then(|key| details::page(network, key)) {
+            Some((title, sections)) => {
+                imp.title.set_text(&title);
+                self.update(&sections, clock::since_boot());
                 imp.stack.set_visible_child_name("facts");
             }
             None => {
@@ -89,7 +89,10 @@ impl DetailsPage {
 
     /// The PvD that is shown.
     pub fn shown(&self) -> Option<OwnedObjectPath> {
-        self.imp().shown.borrow().clone()
+        match self.imp().shown.borrow().as_ref()? {
+            RowKey::Pvd(path) => Some(path.clone()),
+            RowKey::Interface(_) => None,
+        }
     }
 
     fn say_why_nothing(&self, network: &Network) {

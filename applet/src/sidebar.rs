@@ -75,7 +75,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// The list. Emits `selected` when another PvD is, and `activated` when a person wants to see it.
+    /// The list. Emits `selected` when something else is, and `activated` when a person wants to see it.
     pub struct Sidebar(ObjectSubclass<imp::Sidebar>)
         @extends gtk::Box, gtk::Widget,
         @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
@@ -119,9 +119,6 @@ impl Sidebar {
 
     fn bind(&self, item: &gtk::ListItem) {
         let (Some(row), Some(object)) = (child(item), item.item().and_downcast::<RowItem>()) else { return };
-        let is_pvd = matches!(object.key(), Some(RowKey::Pvd(_)));
-        item.set_selectable(is_pvd);
-        item.set_activatable(is_pvd);
         row.bind(&object, clock::since_boot());
         self.imp().bound.borrow_mut().push(row);
     }
@@ -133,32 +130,36 @@ impl Sidebar {
         }
     }
 
-    /// An interface leads to the first of its PvDs.
     fn activated(&self, position: u32) {
-        let imp = self.imp();
-        let keys = imp.keys.borrow();
-        let Some(RowKey::Pvd(_)) = keys.get(position as usize) else { return };
-        drop(keys);
-        imp.selection.set_selected(position);
+        self.imp().selection.set_selected(position);
         self.emit_by_name::<()>("activated", &[]);
     }
 
-    /// The PvD that is selected.
-    pub fn selected(&self) -> Option<OwnedObjectPath> {
+    /// What is selected.
+    pub fn selected(&self) -> Option<RowKey> {
         let item = self.imp().selection.selected_item().and_downcast::<RowItem>()?;
-        match item.key()? {
-            RowKey::Pvd(path) => Some(path.clone()),
+        item.key().cloned()
+    }
+
+    /// The PvD that is selected.
+    pub fn selected_pvd(&self) -> Option<OwnedObjectPath> {
+        match self.selected()? {
+            RowKey::Pvd(path) => Some(path),
             RowKey::Interface(_) => None,
         }
     }
 
-    /// Selects a PvD. Returns whether it is there.
-    pub fn select(&self, path: &OwnedObjectPath) -> bool {
-        let wanted = RowKey::Pvd(path.clone());
-        let position = self.imp().keys.borrow().iter().position(|key| *key == wanted);
+    /// Selects something. Returns whether it is there.
+    pub fn select(&self, wanted: &RowKey) -> bool {
+        let position = self.imp().keys.borrow().iter().position(|key| key == wanted);
         let Some(position) = position.and_then(|position| u32::try_from(position).ok()) else { return false };
         self.imp().selection.set_selected(position);
         true
+    }
+
+    /// Puts the keyboard on the row that had it last, or else on the one that is selected.
+    pub fn take_focus(&self) {
+        self.imp().list.grab_focus();
     }
 
     /// Shows the rows of `network`: what is there already stays as it is. Of the rest only what is among `changed`
@@ -174,7 +175,7 @@ impl Sidebar {
         }
         imp.keys.replace(new);
         self.refresh(network, changed);
-        if before.as_ref().is_none_or(|path| !self.select(path)) {
+        if before.as_ref().is_none_or(|key| !self.select(key)) {
             self.select_nearest(steps.first().map_or(0, |step| step.position));
         }
         imp.changing.set(false);

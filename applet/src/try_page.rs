@@ -12,11 +12,9 @@ use crate::model::words::{counted, joined};
 use crate::try_card::TryCard;
 
 mod imp {
-    use super::{RefCell, TryCard, glib};
+    use super::{RefCell, Scope, Target, TryCard, glib};
     use adw::subclass::prelude::*;
     use gtk::CompositeTemplate;
-
-    use crate::model::attempt::Target;
 
     #[derive(Debug, Default, CompositeTemplate)]
     #[template(resource = "/org/ietf/Mif1/Applet/try_page.ui")]
@@ -50,7 +48,8 @@ mod imp {
         #[template_child]
         pub history: TemplateChild<gtk::ListBox>,
         pub lanes: RefCell<Vec<TryCard>>,
-        pub targets: RefCell<Vec<Target>>,
+        /// What the lines of the history are about.
+        pub past_tries: RefCell<Vec<(Target, Scope)>>,
     }
 
     #[glib::object_subclass]
@@ -208,14 +207,17 @@ impl TryPage {
             imp.history.append(&row);
         }
         imp.past.set_visible(!history.is_empty());
-        imp.targets.replace(history.iter().map(|attempt| attempt.target.clone()).collect());
+        let tries = history.iter().map(|attempt| (attempt.target.clone(), attempt.scope));
+        imp.past_tries.replace(tries.collect());
     }
 
     /// Tries again what a row of the history is about.
     fn repeat(&self, row: &gtk::ListBoxRow) {
         let imp = self.imp();
         let index = usize::try_from(row.index()).unwrap_or(usize::MAX);
-        let Some(target) = imp.targets.borrow().get(index).cloned() else { return };
+        let Some((target, scope)) = imp.past_tries.borrow().get(index).cloned() else { return };
+        let scope = Scope::ALL.iter().position(|known| *known == scope).unwrap_or_default();
+        imp.scope.set_selected(u32::try_from(scope).unwrap_or_default());
         imp.name.set_text(&target.name);
         imp.port.set_text(&target.port.map(|port| port.to_string()).unwrap_or_default());
         start(self.upcast_ref());

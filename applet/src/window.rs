@@ -13,6 +13,7 @@ use crate::client::{Client, Command, Link};
 use crate::clock;
 use crate::model::details::sign_in_page;
 use crate::model::network::{Identity, Network};
+use crate::model::rows::RowKey;
 use crate::model::timeline::Entry;
 
 mod actions;
@@ -52,11 +53,15 @@ mod imp {
         #[template_child]
         pub pages: TemplateChild<adw::ViewStack>,
         #[template_child]
+        pub switcher: TemplateChild<adw::ViewSwitcherTitle>,
+        #[template_child]
         pub details: TemplateChild<DetailsPage>,
         #[template_child]
         pub try_page: TemplateChild<TryPage>,
         #[template_child]
         pub timeline: TemplateChild<TimelinePage>,
+        /// The service is there.
+        pub live: Cell<bool>,
         /// The number of the last attempt, and it itself while it is under way.
         pub run: Cell<u64>,
         pub attempt: RefCell<Option<Attempt>>,
@@ -151,6 +156,12 @@ impl Window {
             }
             None
         });
+        let window = self.downgrade();
+        imp.pages.connect_visible_child_notify(move |_| {
+            if let Some(window) = window.upgrade() {
+                window.turn_page();
+            }
+        });
         self.show_link(&Link::Connecting);
     }
 
@@ -164,16 +175,16 @@ impl Window {
         }
     }
 
-    /// Another PvD is selected.
+    /// Something else is selected.
     fn selected(&self) {
         let imp = self.imp();
-        let path = imp.sidebar.selected();
+        let path = imp.sidebar.selected_pvd();
         let network = self.network();
         let network = network.borrow();
         if let Some(identity) = path.as_ref().and_then(|path| network.identity(path)) {
             imp.wanted.replace(Some(identity));
         }
-        imp.details.show(&network, path.as_ref());
+        imp.details.show(&network, imp.sidebar.selected().as_ref());
         drop(network);
         self.send(Command::Show(path));
     }
@@ -185,12 +196,22 @@ impl Window {
         if !live {
             imp.trouble.show(link);
         }
-        imp.content_stack.set_visible_child_name(if live { "pages" } else { "trouble" });
+        imp.live.set(live);
+        self.turn_page();
         imp.list_stack.set_visible_child_name(if live { "list" } else { "trouble" });
         if !live && *link != Link::Connecting {
             // In a narrow window, what to do is on the other page.
             imp.leaflet.set_visible_child_name("content");
         }
+    }
+
+    /// Another page is shown. Without the service there is only the timeline, with what was announced before.
+    fn turn_page(&self) {
+        let imp = self.imp();
+        let Some(page) = imp.pages.visible_child().map(|child| imp.pages.page(&child)) else { return };
+        imp.switcher.set_title(&page.title().unwrap_or_default());
+        let there = imp.live.get() || page.name().is_some_and(|name| name == "timeline");
+        imp.content_stack.set_visible_child_name(if there { "pages" } else { "trouble" });
     }
 
     /// Everything is new.
@@ -206,7 +227,7 @@ impl Window {
         });
         drop(network);
         if let Some(path) = again {
-            imp.sidebar.select(&path);
+            imp.sidebar.select(&RowKey::Pvd(path));
         }
     }
 
@@ -218,7 +239,7 @@ impl Window {
         imp.sidebar.update(&network, changed);
         let shown = imp.sidebar.selected();
         let concerned = match (&shown, changed) {
-            (Some(shown), Some(changed)) => changed.contains(shown),
+            (Some(RowKey::Pvd(shown)), Some(changed)) => changed.contains(shown),
             _ => true,
         };
         if concerned {
@@ -242,7 +263,7 @@ impl Window {
     /// Selects a PvD and shows it.
     pub fn show_pvd(&self, path: &OwnedObjectPath) {
         let imp = self.imp();
-        if imp.sidebar.select(path) {
+        if imp.sidebar.select(&RowKey::Pvd(path.clone())) {
             self.show_page("details");
         }
     }
@@ -262,7 +283,7 @@ impl Window {
     fn sign_in(&self) {
         let network = self.network();
         let network = network.borrow();
-        let selected = self.imp().sidebar.selected();
+        let selected = self.imp().sidebar.selected_pvd();
         let selected = selected.as_ref().and_then(|path| network.pvd(path));
         let mut all = selected.into_iter().chain(network.pvds());
         let page = all.find_map(|pvd| sign_in_page(&pvd.values)).map(str::to_owned);

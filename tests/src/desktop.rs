@@ -3,9 +3,14 @@
 //! The person sees the accessibility tree, as a screen reader does, and the screen itself; tests compare it with what
 //! `mifctl --json` says.
 
+mod input;
 mod panel;
+mod screen;
+mod tree;
 
 pub use panel::{Notification, Panel};
+pub use screen::{Area, Film, Frame};
+pub use tree::{below, focused, rows};
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -236,16 +241,6 @@ impl Desktop {
         .await;
     }
 
-    /// Clicks with the mouse on what has this role and a name that begins so.
-    ///
-    /// # Panics
-    /// At the deadline.
-    pub async fn click(&self, role: &str, name: &str) {
-        let [x, y, width, height] = self.place(role, name).await;
-        let (window, place) = (self.window(), [x + width / 2, y + height / 2].map(|it| it.to_string()));
-        self.xdotool(&["mousemove", "--window", &window, &place[0], &place[1], "click", "1"]);
-    }
-
     /// Where something is within the window.
     ///
     /// # Panics
@@ -257,52 +252,6 @@ impl Desktop {
         .await
     }
 
-    /// Presses keys, as `ctrl+q`.
-    ///
-    /// # Panics
-    /// When there is no window.
-    pub fn keys(&self, keys: &[&str]) {
-        self.xdotool(&[&["key", "--clearmodifiers"], keys].concat());
-    }
-
-    /// Types a text.
-    ///
-    /// # Panics
-    /// When there is no window.
-    pub fn types(&self, text: &str) {
-        self.xdotool(&["type", "--clearmodifiers", text]);
-    }
-
-    /// Changes the size of the window.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn resize(&self, width: i32, height: i32) {
-        let window = self.window();
-        self.xdotool(&["windowsize", &window, &width.to_string(), &height.to_string()]);
-    }
-
-    fn window(&self) -> String {
-        self.find_window().expect("a window")
-    }
-
-    /// The window on top.
-    fn find_window(&self) -> Option<String> {
-        let mut search = tool::command("xdotool");
-        search.args(["search", "--onlyvisible", "--class", "mif-applet"]);
-        let found = with_environment(search).output().expect("xdotool");
-        Some(String::from_utf8_lossy(&found.stdout).lines().last()?.to_owned())
-    }
-
-    fn xdotool(&self, arguments: &[&str]) -> String {
-        let mut command = tool::command("xdotool");
-        command.args(arguments);
-        let output = with_environment(command).output().expect("xdotool");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "xdotool {arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
     /// Keeps what is on the screen in `applet-screenshots` of the build folder.
     ///
     /// # Panics
@@ -311,12 +260,7 @@ impl Desktop {
         let folder = screenshots();
         fs::create_dir_all(&folder).expect("the folder of the screenshots");
         let path = folder.join(format!("{name}.png"));
-        let geometry = self.xdotool(&["getwindowgeometry", "--shell", &self.window()]);
-        let number = |key: &str| -> i32 {
-            let line = geometry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            line.and_then(|value| value.parse().ok()).unwrap_or_default()
-        };
-        let area = [number("X"), number("Y"), number("WIDTH"), number("HEIGHT")];
+        let area = self.window_area();
         let answer = self.ask(json!({"do": "screenshot", "path": path, "area": area}));
         assert_eq!(answer, Value::Bool(true));
         path

@@ -30,7 +30,11 @@ fn folder() -> io::Result<PathBuf> {
     Ok(profile.parent().unwrap_or(&profile).join("peers/root"))
 }
 
-fn lay_over(files: &Path) -> io::Result<()> {
+/// Lays `usr` of a folder over `/usr`, and copies what is in `etc` and `var` of it.
+///
+/// # Errors
+/// When something cannot be mounted or copied.
+pub(crate) fn lay_over(files: &Path) -> io::Result<()> {
     let layers = format!("lowerdir={}:/usr", escaped(&files.join("usr")));
     mount_at(Some("overlay"), "/usr", Some("overlay"), MsFlags::MS_RDONLY, Some(layers.as_str()))?;
     for folder in ["etc", "var"] {

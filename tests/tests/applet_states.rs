@@ -5,7 +5,7 @@
 use std::fs;
 
 use mif_tests::daemons::{Bus, Mifd};
-use mif_tests::desktop::{Desktop, Panel};
+use mif_tests::desktop::{Desktop, Panel, Seen, rows};
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::TwoIsps;
 use mif_tests::universe;
@@ -34,14 +34,36 @@ fn the_window_outlives_the_service() {
 
         mifd.kill().await;
         desktop.reads(&["The Service Is Not Running"]).await;
+        // What was announced is there still.
+        desktop.keys(&["alt+3"]);
+        desktop.reads(&["The service went", "Network IPv4 on eth2 is there"]).await;
+        desktop.keys(&["alt+1"]);
         mifd.restart().await;
         // What was selected is so again, though every path is another one.
         desktop.reads(&["198.51.100.1", "isp2.test"]).await;
+        let selected =
+            |seen: &[Seen]| rows(seen, "Interfaces").iter().find(|it| it.is("selected")).map(|it| it.words());
+        let selected = desktop.until("a network that is selected", selected).await;
+        assert!(selected.starts_with("IPv4 on eth2"), "{selected}");
 
         assert_eq!(mifd.terminate().await.code(), Some(0));
         desktop.reads(&["The Service Is Not Running"]).await;
         drop(isps);
         assert_eq!(applet.log(), "", "GTK has nothing to complain about");
+    });
+}
+
+/// Whom the bus does not let in is told so, and what to look at.
+#[test]
+fn not_allowed_is_said_in_words() {
+    universe::run(async |universe| {
+        let nobody = "<policy context=\"mandatory\"><deny send_destination=\"org.ietf.Mif1\"/></policy>";
+        let bus = Bus::start_with_limits(&universe, nobody).await;
+        let _mifd = Mifd::start(&universe, &bus).await;
+        let desktop = Desktop::start(&universe).await;
+        let _applet = desktop.applet(&[], &[]).await;
+        desktop.reads(&["Not Allowed", "busctl status org.ietf.Mif1"]).await;
+        desktop.screenshot("not-allowed");
     });
 }
 

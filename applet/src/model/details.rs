@@ -1,4 +1,4 @@
-//! The page of one provisioning domain: sections of rows.
+//! The page of one provisioning domain or of an interface: sections of rows.
 
 use gettextrs::gettext;
 use mif::names::identifier;
@@ -6,7 +6,8 @@ use mif::wire::{Deadline, Element, Origin};
 use mif::{Address, Interface};
 use serde_json::Value;
 
-use super::network::{Network, Pvd};
+use super::network::{Network, Pvd, interface_title};
+use super::rows::RowKey;
 use super::words::{self, fill, isolated, joined};
 use super::{Values, ValuesByElement};
 
@@ -87,6 +88,39 @@ impl Section {
     fn new(id: &'static str, title: String, rows: Vec<Row>) -> Option<Self> {
         (!rows.is_empty()).then_some(Self { id, title, rows })
     }
+}
+
+/// Title and sections of the page about a row of the list.
+pub fn page(network: &Network, key: &RowKey) -> Option<(String, Vec<Section>)> {
+    match key {
+        RowKey::Pvd(path) => {
+            let pvd = network.pvd(path)?;
+            Some((network.title(&pvd.facts), sections(network, pvd)))
+        }
+        RowKey::Interface(path) => {
+            let interface = network.interface(path)?;
+            Some((interface_title(interface), interface_sections(network, interface)))
+        }
+    }
+}
+
+fn interface_sections(network: &Network, interface: &Interface) -> Vec<Section> {
+    let rows = vec![
+        Row::named("name", gettext("Name"), &interface.name),
+        Row::named("kind", gettext("Kind"), words::interface_kind(&interface.kind)),
+        Row::named("state", gettext("State"), words::interface_state(&interface.state)),
+        Row::named("index", gettext("Index"), interface.ifindex.to_string()),
+    ];
+    let pvd = |pvd: &Pvd| Row {
+        title: network.title(&pvd.facts),
+        ..Row::fact(&pvd.facts.id, network.condition(pvd).words())
+    };
+    let pvds = network.pvds().into_iter().filter(|pvd| pvd.facts.interface == interface.path);
+    let found = [
+        Section::new("interface", gettext("Interface"), rows),
+        Section::new("pvds", gettext("Provisioning domains"), pvds.map(pvd).collect()),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 /// All sections of a PvD that have something, in reading order.
@@ -313,6 +347,18 @@ mod tests {
         network.apply(Update::Elements(path("pvd", "cafe.example"), by_element));
         let page = sections(&network, network.pvd(&path("pvd", "cafe.example")).unwrap());
         assert_eq!(row(&page, "dns", "2001:db8::53").subtitle, "Router Advertisement · DHCPv6");
+    }
+
+    #[test]
+    fn an_interface_tells_what_it_is_and_its_pvds() {
+        let mut network = Network::default();
+        network.reset(state(&["cafe.example", "implicit:eth1:ipv4"]));
+        let (title, page) = super::page(&network, &RowKey::Interface(path("interface", "eth1"))).unwrap();
+        assert_eq!(title, "eth1");
+        assert_eq!(row(&page, "interface", "kind").subtitle, "\u{2066}Ethernet\u{2069}");
+        let pvds: Vec<&str> = page[1].rows.iter().map(|row| row.value.as_str()).collect();
+        assert_eq!(pvds, ["cafe.example", "implicit:eth1:ipv4"]);
+        assert_eq!(super::page(&network, &RowKey::Interface(path("interface", "eth9"))), None);
     }
 
     #[test]

@@ -155,6 +155,11 @@ impl Network {
         pvds
     }
 
+    /// An interface.
+    pub fn interface(&self, path: &OwnedObjectPath) -> Option<&Interface> {
+        self.interfaces.get(path)
+    }
+
     /// The interface that a PvD is on.
     pub fn interface_of(&self, pvd: &ProvisioningDomain) -> Option<&Interface> {
         self.interfaces.get(&pvd.interface)
@@ -254,14 +259,18 @@ impl Network {
     }
 }
 
-fn interface_view(interface: &Interface) -> RowView {
-    let name = if interface.display_name == interface.name {
+/// What an interface is called: what people call it, and its name.
+pub fn interface_title(interface: &Interface) -> String {
+    if interface.display_name == interface.name {
         interface.name.clone()
     } else {
         format!("{} ({})", interface.display_name, interface.name)
-    };
+    }
+}
+
+fn interface_view(interface: &Interface) -> RowView {
     RowView {
-        title: name,
+        title: interface_title(interface),
         subtitle: joined([words::interface_kind(&interface.kind), words::interface_state(&interface.state)]),
         icon: kind_icon(&interface.kind),
         condition: None,

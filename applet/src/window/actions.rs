@@ -1,6 +1,5 @@
 //! What keys, menus and buttons of the window do.
 
-use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gtk::glib;
 
@@ -33,7 +32,7 @@ pub fn install(class: &mut <imp::Window as ObjectSubclass>::Class) {
     class.install_action("win.retry", None, |window, _, _| window.send(Command::Retry));
     class.install_action("win.back", None, |window, _, _| {
         window.imp().leaflet.set_visible_child_name("list");
-        window.imp().sidebar.grab_focus();
+        window.imp().sidebar.take_focus();
     });
     class.install_action("win.page", Some(glib::VariantTy::STRING), |window, _, name| {
         if let Some(name) = name.and_then(glib::Variant::str) {
@@ -65,7 +64,7 @@ fn install_timeline(class: &mut <imp::Window as ObjectSubclass>::Class) {
 impl super::Window {
     /// The command that shows the PvD that is selected.
     fn mifctl_command(&self) -> Option<String> {
-        let path = self.imp().sidebar.selected()?;
+        let path = self.imp().sidebar.selected_pvd()?;
         let network = self.network();
         let network = network.borrow();
         Some(format!("mifctl status {}", quoted(&network.pvd(&path)?.facts.id)))
@@ -73,7 +72,7 @@ impl super::Window {
 
     /// The call that asks for all values of the PvD that is selected.
     fn dbus_call(&self) -> Option<String> {
-        let path = self.imp().sidebar.selected()?;
+        let path = self.imp().sidebar.selected_pvd()?;
         let (name, interface) = (mif::names::BUS_NAME, mif::names::PVD_INTERFACE);
         Some(format!("busctl call {name} {path} {interface} GetAllConfigurationData s any"))
     }

@@ -22,7 +22,7 @@ impl super::Window {
         self.cancel_try();
         let network = self.network();
         let network = network.borrow();
-        let selected = imp.sidebar.selected();
+        let selected = imp.sidebar.selected_pvd();
         let wanted = network
             .pvds()
             .into_iter()

@@ -8,7 +8,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod process;
 mod rounds;
 
 use mif_tests::cable::Cable;

@@ -1,6 +1,5 @@
 //! The three things that are measured.
 
-use crate::process::Used;
 use crate::say;
 use futures_util::StreamExt;
 use mif::{Message, Messages, State, Subscriber};
@@ -8,6 +7,7 @@ use mif_tests::cable::Cable;
 use mif_tests::daemons::{Bus, Mifd, MifdSettings};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::universe::Universe;
+use mif_tests::usage::Usage;
 use mif_tests::wait::{completes, eventually};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Bench {
             RouterAdvertisement::new(1800).pvd(0, 1, "same.example.org", &RouterAdvertisement::new(0));
         self.router.send(message.bytes());
         self.next(|message| matches!(message, Message::ProvisioningDomainAnnouncement { .. })).await;
-        let before = Used::by(self.mifd.process());
+        let before = Usage::of(self.mifd.process());
         // Below the rate at which advertisements of a link are looked at.
         let mut pace = every(Duration::from_millis(11));
         for _ in 0..repeats {
@@ -98,7 +98,7 @@ impl Bench {
             self.router.send(message.bytes());
             self.hear();
         }
-        let used = Used::by(self.mifd.process()).since(before);
+        let used = Usage::of(self.mifd.process()).since(before);
         // A change after all of them: what comes first would be theirs.
         self.withdraw("same.example.org").await;
         let each = used.cpu / u32::try_from(repeats).unwrap_or(1);
@@ -117,12 +117,12 @@ impl Bench {
         let mut pace = every(PERIOD);
         pace.tick().await;
         pace.tick().await;
-        let before = Used::by(self.mifd.process());
+        let before = Usage::of(self.mifd.process());
         for _ in 0..count {
             self.router.send(message.bytes());
             pace.tick().await;
         }
-        let used = Used::by(self.mifd.process()).since(before);
+        let used = Usage::of(self.mifd.process()).since(before);
         let each = used.sleeps as f64 / count as f64;
         say(&format!("idle with one every 4 s: {each:.1} wake-ups of a thread each, of {count} (goal 1)"));
     }

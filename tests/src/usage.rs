@@ -1,0 +1,48 @@
+//! What a process has used so far, by /proc.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::process::Process;
+
+/// CPU time and wake-ups of a process, all threads together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// CPU time, in the scheduler's nanoseconds.
+    pub cpu: Duration,
+    /// How often a thread went to sleep of its own will: each of these ends with a wake-up.
+    pub sleeps: u64,
+    /// Those of the first thread.
+    pub main_sleeps: u64,
+}
+
+impl Usage {
+    /// By now. A process that has ended has used nothing.
+    pub fn of(process: &Process) -> Self {
+        let pid = process.pid().to_string();
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut used = Self::default();
+        for task in tasks {
+            let read = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let cpu = read("schedstat").split_whitespace().next().and_then(|number| number.parse().ok());
+            used.cpu += Duration::from_nanos(cpu.unwrap_or(0));
+            let status = read("status");
+            let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let sleeps = sleeps.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or(0);
+            used.sleeps += sleeps;
+            if task.file_name() == *pid {
+                used.main_sleeps = sleeps;
+            }
+        }
+        used
+    }
+
+    /// Since `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(earlier.cpu),
+            sleeps: self.sleeps.saturating_sub(earlier.sleeps),
+            main_sleeps: self.main_sleeps.saturating_sub(earlier.main_sleeps),
+        }
+    }
+}

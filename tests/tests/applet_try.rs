@@ -1,0 +1,112 @@
+//! Trying a name in the applet: raced, given up, tried anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use mif_tests::desktop::{Desktop, Panel, Seen, below, rows};
+use mif_tests::echo::ECHO_PORT;
+use mif_tests::served_host::ServedHost;
+use mif_tests::topology::SHARED_NAME;
+use mif_tests::universe;
+use mif_tests::wait::eventually;
+
+/// Types a name and a port.
+async fn type_target(desktop: &Desktop) {
+    desktop.keys(&["ctrl+t"]);
+    desktop.reads(&["Host name"]).await;
+    desktop.types(SHARED_NAME);
+    let typed = |it: &Seen| it.name == "Host name" && it.text.as_deref() == Some(SHARED_NAME);
+    desktop.until("what was typed", |seen| seen.iter().any(typed).then_some(())).await;
+    desktop.keys(&["Tab", "ctrl+a"]);
+    desktop.types(&ECHO_PORT.to_string());
+}
+
+/// A card of the results, in words from top to bottom.
+fn card(seen: &[Seen], network: &str) -> String {
+    let results = below(seen, "table", "Results");
+    below(results, "table cell", network).iter().map(Seen::words).collect::<Vec<_>>().join(" ")
+}
+
+/// A race over all networks, one of which drops every connection: the other one wins, with an address of its own.
+#[test]
+fn a_race_has_a_winner() {
+    universe::run(async |universe| {
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
+        isps.first.drop_connections();
+        let desktop = Desktop::start(&universe).await;
+        let _panel = Panel::start().await;
+        let applet = desktop.applet(&["--try"], &[]).await;
+        desktop.reads(&["IPv4 on eth1", "IPv4 on eth2"]).await;
+        type_target(&desktop).await;
+        choose(&desktop, "Race over all networks").await;
+        desktop.press("push button", "Try").await;
+        desktop
+            .until("the race in the history", |seen| {
+                let past = rows(seen, "Last attempts");
+                past.iter().any(|row| row.words().contains(SHARED_NAME)).then_some(())
+            })
+            .await;
+        let seen = desktop.look();
+        let won = seen.iter().map(Seen::words).find(|words| words.ends_with(" won")).unwrap();
+        let told = card(&seen, won.strip_suffix(" won").unwrap());
+        assert!(told.contains("Connected"), "{won:?}: {told:?}");
+        let state = host.state().await;
+        let of_second = state.pvds().filter(|pvd| pvd.id.contains("eth2"));
+        let mut addresses = of_second.flat_map(|pvd| &pvd.addresses).map(|it| it.address.to_string());
+        assert!(addresses.any(|own| told.contains(&format!("From {own}"))), "{told}: not of {state:#?}");
+        for loser in ["IPv4 on eth1", "IPv6 via fe80::ff:fe00:102"] {
+            assert!(card(&seen, loser).contains("Given up"), "{}", card(&seen, loser));
+        }
+        desktop.screenshot("race");
+        assert_eq!(applet.log(), "", "GTK has nothing to complain about");
+    });
+}
+
+/// Chooses where to try.
+async fn choose(desktop: &Desktop, scope: &str) {
+    desktop.walk("Tab", "Where").await;
+    desktop.keys(&["Return"]);
+    desktop.reads(&[scope]).await;
+    desktop.keys(&["Down", "Down", "Return"]);
+}
+
+/// An attempt that nobody answers is given up, and with it all that the service did for it; the next one works.
+#[test]
+fn an_attempt_is_given_up() {
+    universe::run(async |universe| {
+        let (isps, host) = ServedHost::between_two_isps(&universe).await;
+        isps.first.drop_connections();
+        let desktop = Desktop::start(&universe).await;
+        let _panel = Panel::start().await;
+        let applet = desktop.applet(&["--try"], &[]).await;
+        desktop.reads(&["IPv4 on eth1", "IPv4 on eth2"]).await;
+        type_target(&desktop).await;
+        desktop.keys(&["Return"]);
+        desktop.reads(&["Connecting to", "of 4 networks done"]).await;
+        eventually("connections under way", async || match connecting(&universe) {
+            0 => Err("none"),
+            _ => Ok(()),
+        })
+        .await;
+        desktop.screenshot("under-way");
+        desktop.keys(&["Escape"]);
+        desktop.reads(&["Cancelled", "Given up"]).await;
+        eventually("an end of all connections", async || match connecting(&universe) {
+            0 => Ok(()),
+            some => Err(some),
+        })
+        .await;
+
+        // Only what works is left of the networks.
+        isps.first.pull_cable().await;
+        desktop.until("the network to go", |seen| rows(seen, "Interfaces").len().eq(&4).then_some(())).await;
+        desktop.press("push button", "Try").await;
+        desktop.reads(&["2 networks work"]).await;
+        assert_eq!(applet.log(), "", "GTK has nothing to complain about");
+        drop(host);
+    });
+}
+
+/// TCP connections that nobody has answered yet.
+fn connecting(universe: &universe::Universe) -> usize {
+    universe.host().run("ss", ["-Htn", "state", "syn-sent"]).lines().count()
+}
