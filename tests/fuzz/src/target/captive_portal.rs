@@ -1,10 +1,13 @@
-//! The JSON of a captive portal (RFC 8908 5).
+//! The URI of a captive portal in an option (RFC 8910), and the JSON that is there (RFC 8908 5).
 
 use mif_core::BootTime;
-use mif_core::captive_portal::Captivity;
+use mif_core::captive_portal::{CaptivePortal, Captivity};
 
-/// Reads any text as such an object: people are sent to https only, and nobody is asked in a loop.
+/// Reads any bytes as such an option and as such an object: people are sent to https only, and nobody is asked in a loop.
 pub fn check(bytes: &[u8]) {
+    if let Some(uri) = CaptivePortal::read(bytes).and_then(CaptivePortal::into_uri) {
+        assert!(!uri.is_empty() && !uri.chars().any(char::is_control), "{uri:?}");
+    }
     let text = String::from_utf8_lossy(bytes);
     let now = BootTime::from_micros(1_000_000);
     let Ok(read) = Captivity::read(&text, now) else { return };
