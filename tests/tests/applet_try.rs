@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::time::Duration;
+
 use mif_tests::desktop::{Desktop, Panel, Seen, below, rows};
 use mif_tests::echo::ECHO_PORT;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::SHARED_NAME;
 use mif_tests::universe;
-use mif_tests::wait::eventually;
+use mif_tests::wait::{eventually, within};
+
+/// How long anything may take that is to be done at once.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Types a name and a port.
 async fn type_target(desktop: &Desktop) {
@@ -90,7 +95,8 @@ fn an_attempt_is_given_up() {
         desktop.screenshot("under-way");
         desktop.keys(&["Escape"]);
         desktop.reads(&["Cancelled", "Given up"]).await;
-        eventually("an end of all connections", async || match connecting(&universe) {
+        // Sooner than they would end by themselves.
+        within(AT_ONCE, "an end of all connections", async || match connecting(&universe) {
             0 => Ok(()),
             some => Err(some),
         })
