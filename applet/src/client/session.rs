@@ -1,5 +1,6 @@
 //! One connection to the service after the other.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use mif::wire::ClosedReason;
@@ -39,20 +40,29 @@ pub(super) async fn run(
     events: async_channel::Sender<Event>,
 ) {
     let mut desk = Desk { bus, commands, events, shown: None, attempt: None };
-    let mut pause = PAUSES.0;
-    loop {
-        let Ok(why) = desk.connected(&mut pause).await else { return };
-        if desk.tell(Event::Link(why)).await.is_err() || desk.rest(pause).await.is_err() {
-            return;
-        }
-        pause = (pause * 2).min(PAUSES.1);
-    }
+    // Until the window is gone.
+    let Err(WindowGone) = desk.live().await;
 }
 
 impl Desk {
+    /// One connection after the other. What is tried again by itself does not take away what the window says of the
+    /// last time.
+    async fn live(&mut self) -> Result<Infallible, WindowGone> {
+        let mut pause = PAUSES.0;
+        let mut wished_for = true;
+        loop {
+            if wished_for {
+                self.tell(Event::Link(Link::Connecting)).await?;
+            }
+            let why = self.connected(&mut pause).await?;
+            self.tell(Event::Link(why)).await?;
+            wished_for = self.rest(pause).await?;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
     /// Lives on one connection to the bus. Returns why it is no more.
     async fn connected(&mut self, pause: &mut Duration) -> Result<Link, WindowGone> {
-        self.tell(Event::Link(Link::Connecting)).await?;
         let connection = match mif::connect(&self.bus).await {
             Ok(connection) => connection,
             Err(error) => return Ok(Link::NoBus(error.to_string())),
@@ -101,13 +111,13 @@ impl Desk {
         }
     }
 
-    /// A pause in which commands are taken; ends early when the person wants it.
-    async fn rest(&mut self, pause: Duration) -> Result<(), WindowGone> {
+    /// A pause in which commands are taken. Returns whether the person had it end early.
+    async fn rest(&mut self, pause: Duration) -> Result<bool, WindowGone> {
         let mut end = std::pin::pin!(tokio::time::sleep(pause));
         loop {
             tokio::select! {
-                () = &mut end => return Ok(()),
-                command = self.commands.recv() => if self.offline(command).await? { return Ok(()) },
+                () = &mut end => return Ok(false),
+                command = self.commands.recv() => if self.offline(command).await? { return Ok(true) },
             }
         }
     }
