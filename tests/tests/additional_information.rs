@@ -345,17 +345,22 @@ fn redirections_have_limits() {
     });
 }
 
+/// A network whose server has been asked and says nothing, and how many descriptors the service had before.
+async fn asked_and_silent(universe: &Universe) -> (Network, ServedHost, usize) {
+    let authority = Authority::new("test");
+    let network = Network::new(universe, 1, ID, authority.vouch(&[ID]), |_| Reply::Silence).await;
+    let served = served_trusting(universe, &authority).await;
+    let descriptors = served.descriptors();
+    network.advertise(HTTP, 1, ID);
+    eventually("the request", async || if network.web.requests().len() == 1 { Ok(()) } else { Err(0) }).await;
+    (network, served, descriptors)
+}
+
 /// A request ends with its provisioning domain, not when its time is up.
 #[test]
 fn a_request_ends_with_its_pvd() {
     universe::run(async |universe| {
-        let authority = Authority::new("test");
-        let network = Network::new(&universe, 1, ID, authority.vouch(&[ID]), |_| Reply::Silence).await;
-        let served = served_trusting(&universe, &authority).await;
-        let descriptors = served.descriptors();
-        network.advertise(HTTP, 1, ID);
-        eventually("the request", async || if network.web.requests().len() == 1 { Ok(()) } else { Err(0) })
-            .await;
+        let (network, served, descriptors) = asked_and_silent(&universe).await;
         served.wait_for_descriptors(descriptors + 1).await;
         // Every lifetime is zero: nothing is left of it, not even the way to tell the server.
         let nothing = RouterAdvertisement::new(0).prefix("2001:db8:1::", 64, 0, 0).dns_servers(0, &[DNS]);
@@ -368,13 +373,7 @@ fn a_request_ends_with_its_pvd() {
 #[test]
 fn a_request_without_an_answer_ends_after_ten_seconds() {
     universe::run(async |universe| {
-        let authority = Authority::new("test");
-        let network = Network::new(&universe, 1, ID, authority.vouch(&[ID]), |_| Reply::Silence).await;
-        let served = served_trusting(&universe, &authority).await;
-        let descriptors = served.descriptors();
-        network.advertise(HTTP, 1, ID);
-        eventually("the request", async || if network.web.requests().len() == 1 { Ok(()) } else { Err(0) })
-            .await;
+        let (_network, served, descriptors) = asked_and_silent(&universe).await;
         let since = Instant::now();
         eventually("the end of the request", async || match served.descriptors() {
             open if open <= descriptors => Ok(()),
