@@ -63,6 +63,9 @@ impl Polkitd {
         mount(Some("overlay"), ACTIONS, Some("overlay"), MsFlags::MS_RDONLY, Some(layers.as_str()))
             .expect("lay the policy beside those of the system");
         fs::create_dir_all(RULES).expect("the folder of rules");
+        // Of a new file polkitd is told twice, and the second reloading may fall among questions, which it then leaves
+        // without an answer. Of new text in a file that is there it is told once.
+        fs::write(Path::new(RULES).join(OUR_RULES), "").expect("no rules yet");
         let process = spawn(universe);
         let polkitd = Self { universe: universe.clone(), process };
         polkitd.wait_until_named(bus).await;
