@@ -4,13 +4,14 @@ mod polkit;
 
 use super::call::Call;
 use super::error::{BusError, Name};
-use nix::sys::stat;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{self, Mode};
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 use polkit::{Consent, Polkit};
 use std::ffi::CString;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use zbus::Connection;
@@ -77,8 +78,9 @@ pub struct Credentials {
 
 #[derive(Debug)]
 enum Process {
-    /// Pinned: as long as the descriptor says that it runs, its number is not another one's.
-    Pinned { pid: u32, pidfd: OwnedFd },
+    /// Its folder /proc/PID/net. What is in there is of the namespace in which the process is when it is looked at; once
+    /// it has ended nothing is, and another process of the same number has another folder.
+    Pinned { net: OwnedFd },
     /// At the other end of a socket pair that this process made.
     Ourselves,
     /// The bus does not tell, or it is gone already.
@@ -92,11 +94,12 @@ pub struct Namespace(u64);
 impl Namespace {
     /// The service's own.
     pub fn own() -> io::Result<Self> {
-        Self::of("self")
+        Self::seen_in(&open_net_of("self")?)
     }
 
-    fn of(process: &str) -> io::Result<Self> {
-        let stat = stat::stat(format!("/proc/{process}/net/dev").as_str())?;
+    /// That of the process whose /proc/PID/net this is.
+    fn seen_in(net: &OwnedFd) -> io::Result<Self> {
+        let stat = stat::fstatat(net, "dev", AtFlags::empty())?;
         Ok(Self(stat.st_ino))
     }
 }
@@ -208,11 +211,12 @@ impl Credentials {
             Some(groups) => groups,
             None => groups_of(told.uid).await,
         };
-        let Some((pid, pidfd)) = told.pid.and_then(|pid| Some((pid, open_pidfd(pid).ok()?))) else {
+        let net = told.pid.and_then(|pid| open_net_of(&pid.to_string()).ok());
+        let Some(net) = net else {
             return Ok(Self::new(told.uid, groups, Process::Unknown));
         };
         let again = ask_once(bus, client).await?.pid;
-        let process = if again == Some(pid) { Process::Pinned { pid, pidfd } } else { Process::Unknown };
+        let process = if again == told.pid { Process::Pinned { net } } else { Process::Unknown };
         Ok(Self::new(told.uid, groups, process))
     }
 
@@ -221,10 +225,7 @@ impl Credentials {
         match &self.process {
             Process::Ourselves => true,
             Process::Unknown => false,
-            Process::Pinned { pid, pidfd } => {
-                let there = Namespace::of(&pid.to_string());
-                runs(pidfd) && there.is_ok_and(|there| there == own)
-            }
+            Process::Pinned { net } => Namespace::seen_in(net).is_ok_and(|there| there == own),
         }
     }
 }
@@ -263,21 +264,7 @@ async fn groups_of(uid: u32) -> Vec<u32> {
     tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_default()
 }
 
-fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two integers and gives a new descriptor or an error.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// A pidfd becomes readable when its process has ended.
-fn runs(pidfd: &OwnedFd) -> bool {
-    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, and no waiting.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready == 0
+fn open_net_of(process: &str) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(format!("/proc/{process}/net").as_str(), flags, Mode::empty())?)
 }

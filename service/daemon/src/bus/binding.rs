@@ -9,7 +9,6 @@ use super::requests::Origin;
 use super::state_face::{GivenOptions, options, parse_address};
 use super::work::{Owner, Progress, What};
 use crate::request::bind::{Binding, Mark, bind};
-use futures_util::FutureExt;
 use mif_core::plan::BindRequest;
 use mif_core::pvd::Serial;
 use mif_core::subscription::WorkNumber;
@@ -65,28 +64,25 @@ impl Bus {
         let lent = LentSocket { socket: socket.into(), lent, place };
         let mut binding = Binding { snapshot: self.snapshot.clone(), pvd, request, namespace, mark: None };
         let router = self.router.clone();
-        let task = move |number, progress: mpsc::Sender<Progress>| {
-            async move {
-                let held = match permission.obtain().await {
-                    Ok(()) => router.hold(pvd).await.map_err(BusError::from),
-                    Err(refused) => Err(refused),
-                };
-                match held {
-                    Ok(mark) => {
-                        binding.mark = mark.map(|mark| Mark { value: mark.0, mask: router.mask() });
-                    }
-                    Err(refused) => {
-                        // The bus task is gone only when the service stops.
-                        let _ = progress.send(Progress { number, what: What::Bound(Err(refused)) }).await;
-                        return;
-                    }
+        let task = move |number, progress: mpsc::Sender<Progress>| async move {
+            let held = match permission.obtain().await {
+                Ok(()) => router.hold(pvd).await.map_err(BusError::from),
+                Err(refused) => Err(refused),
+            };
+            match held {
+                Ok(mark) => {
+                    binding.mark = mark.map(|mark| Mark { value: mark.0, mask: router.mask() });
                 }
-                let work = move || run(number, &binding, lent, &progress);
-                if let Err(error) = tokio::task::spawn_blocking(work).await {
-                    tracing::error!(%error, "binding a socket of a caller broke off");
+                Err(refused) => {
+                    // The bus task is gone only when the service stops.
+                    let _ = progress.send(Progress { number, what: What::Bound(Err(refused)) }).await;
+                    return;
                 }
             }
-            .boxed()
+            let work = move || run(number, &binding, lent, &progress);
+            if let Err(error) = tokio::task::spawn_blocking(work).await {
+                tracing::error!(%error, "binding a socket of a caller broke off");
+            }
         };
         self.start(origin, pvd, Held::Connection, task).map(drop)
     }

@@ -10,7 +10,6 @@ use super::requests::{Origin, bad_word};
 use super::state_face::{GivenOptions, options};
 use super::work::{Owner, Progress, What};
 use crate::request::race::{Gate, Lost, StepError, Track};
-use futures_util::FutureExt;
 use mif_core::plan::{self, Families, NAME_LENGTH, Protocol, RaceRequest};
 use mif_core::race::{Defeat, Happening, Policy, Reserve, Selector, Story};
 use mif_core::usage::Held;
@@ -121,22 +120,19 @@ impl Bus {
         let translator = std::sync::Arc::clone(&self.translator);
         let router = self.router.clone();
         let places = self.places.of(owner_uid);
-        self.start(origin, None, Held::Connection, move |number, progress| {
-            async move {
-                // The time begins after this.
-                let raced = match permission.obtain_for_many().await {
-                    Ok(gate) => {
-                        let name = request.name.clone();
-                        let track = Track { request, owner_uid, snapshots, translator, router, gate, places };
-                        track.run().await.map_err(|lost| lost_race(&name, lost))
-                    }
-                    Err(refused) => Err(refused),
-                };
-                let what = What::Raced(raced.map(Box::new));
-                // The bus task is gone only when the service stops.
-                let _ = progress.send(Progress { number, what }).await;
-            }
-            .boxed()
+        self.start(origin, None, Held::Connection, move |number, progress| async move {
+            // The time begins after this.
+            let raced = match permission.obtain_for_many().await {
+                Ok(gate) => {
+                    let name = request.name.clone();
+                    let track = Track { request, owner_uid, snapshots, translator, router, gate, places };
+                    track.run().await.map_err(|lost| lost_race(&name, lost))
+                }
+                Err(refused) => Err(refused),
+            };
+            let what = What::Raced(raced.map(Box::new));
+            // The bus task is gone only when the service stops.
+            let _ = progress.send(Progress { number, what }).await;
         })
         .map(drop)
     }

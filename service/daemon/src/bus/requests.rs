@@ -173,8 +173,8 @@ impl Bus {
     ) -> Result<Begun, BusError> {
         let pvd = plan.pvd;
         let translator = Arc::clone(&self.translator);
-        self.start(origin, pvd, Held::Translation, move |number, progress| {
-            async move { run_translation(number, plan, &translator, &progress).await }.boxed()
+        self.start(origin, pvd, Held::Translation, move |number, progress| async move {
+            run_translation(number, plan, &translator, &progress).await;
         })
         .map(Begun::Running)
     }
@@ -189,37 +189,40 @@ impl Bus {
         let (pvd, uid) = (plan.pvd, origin.credentials.uid);
         let snapshots = self.snapshots.subscribe();
         let router = self.router.clone();
-        self.start(origin, pvd, Held::Connection, move |number, progress| {
-            async move {
-                // The plan's timeout begins after this.
-                let connected = match permission.obtain().await {
-                    Ok(()) => match router.hold(pvd).await {
-                        Ok(mark) => connect(&plan, mark, uid, snapshots).await.map_err(BusError::from),
-                        Err(error) => Err(error.into()),
-                    },
-                    Err(refused) => Err(refused),
-                };
-                let what = What::Connected(connected);
-                // The bus task is gone only when the service stops.
-                let _ = progress.send(Progress { number, what }).await;
-            }
-            .boxed()
+        self.start(origin, pvd, Held::Connection, move |number, progress| async move {
+            // The plan's timeout begins after this.
+            let connected = match permission.obtain().await {
+                Ok(()) => match router.hold(pvd).await {
+                    Ok(mark) => connect(&plan, mark, uid, snapshots).await.map_err(BusError::from),
+                    Err(error) => Err(error.into()),
+                },
+                Err(refused) => Err(refused),
+            };
+            let what = What::Connected(connected);
+            // The bus task is gone only when the service stops.
+            let _ = progress.send(Progress { number, what }).await;
         })
         .map(Begun::Running)
     }
 
-    pub(super) fn start<'a>(
+    /// Begins work as a task of its own, which reports its progress to the bus task.
+    pub(super) fn start<Task: Future<Output = ()> + Send + 'static>(
         &mut self,
         origin: Origin,
         pvd: impl Into<Option<Serial>>,
         held: Held,
-        task: impl FnOnce(WorkNumber, mpsc::Sender<Progress>) -> futures_util::future::BoxFuture<'static, ()> + 'a,
+        task: impl FnOnce(WorkNumber, mpsc::Sender<Progress>) -> Task,
     ) -> Result<WorkNumber, BusError> {
         let Origin { owner, client, credentials } = origin;
         self.usage.acquire(held, &client, credentials.uid)?;
         let number = self.works.number();
-        let task = on_behalf_of(Arc::clone(&client), task(number, self.progress.clone()));
-        let abort = tokio::spawn(task).abort_handle();
+        let mut task = Box::pin(on_behalf_of(Arc::clone(&client), task(number, self.progress.clone())));
+        // Much is over as soon as it begins: an answer that is known, a handshake with a host that is near. A task for
+        // it would cost more than the work.
+        let abort = match (&mut task).now_or_never() {
+            Some(()) => None,
+            None => Some(tokio::spawn(task).abort_handle()),
+        };
         let uid = credentials.uid;
         let pvd = pvd.into();
         let work = Work { owner, pvd, client, uid, held, answers: Vec::new(), socket: None, abort };

@@ -67,8 +67,9 @@ pub struct Work {
     pub answers: Vec<Answer>,
     /// An established connection that waits to be taken.
     pub socket: Option<OwnedFd>,
-    /// Ends the task; sockets that it holds are closed with it.
-    pub abort: AbortHandle,
+    /// Ends the task; sockets that it holds are closed with it. `None` for work that was over as soon as it began, and
+    /// whose end is about to be told.
+    pub abort: Option<AbortHandle>,
 }
 
 /// All work under way.
@@ -98,7 +99,9 @@ impl Works {
     /// Ends work: its task is stopped, and its socket closed unless the caller takes it.
     pub fn end(&mut self, number: WorkNumber) -> Option<Work> {
         let work = self.works.remove(&number)?;
-        work.abort.abort();
+        if let Some(abort) = &work.abort {
+            abort.abort();
+        }
         Some(work)
     }
 

@@ -16,11 +16,13 @@ use mif_tests::node::Node;
 use mif_tests::process::Process;
 use mif_tests::served_host::ServedHost;
 use mif_tests::universe::{self, Universe};
+use mif_tests::usage::Usage;
 use mif_tests::{daemons, tool};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 use table::{Figure, Round};
 use zbus::OwnedObjectPath;
 
@@ -102,7 +104,16 @@ impl Bench {
     fn round(&self, calls: usize) -> Round {
         let mifd = ("org.ietf.Mif1", self.pvd.as_str());
         let reference = (daemons::REFERENCE_NAME, REFERENCE_PATH);
-        let figure = |what, (name, path)| Figure::parse(&self.client(what, name, path, calls));
+        let figure = |what, (name, path): (&str, &str)| {
+            let used = || match name {
+                daemons::REFERENCE_NAME => Usage::of(&self.reference).cpu,
+                "-" => Duration::ZERO,
+                _ => Usage::of(self.host.mifd.process()).cpu,
+            };
+            let before = used();
+            let printed = self.client(what, name, path, calls);
+            Figure::new(&printed, (used() - before).as_secs_f64() * 1e6 / counted(calls))
+        };
         let rate = |(name, path)| self.client("flight", name, path, calls).trim().parse().expect("a rate");
         Round {
             plain: figure("plain", ("-", "-")),
@@ -130,6 +141,11 @@ impl Bench {
         self.host.mifd.process().terminate().await;
         self.host.bus.process().terminate().await;
     }
+}
+
+/// How many calls the client makes of that many: a twentieth more, before it measures.
+fn counted(calls: usize) -> f64 {
+    f64::from(u32::try_from(calls + calls / 20).expect("not that many"))
 }
 
 /// Any path that is one.

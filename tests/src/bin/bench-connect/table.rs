@@ -2,13 +2,15 @@
 
 use std::io::Write;
 
-/// The middle of the times of one client, and how long the slowest took, in microseconds.
+/// The times of one client's calls, and what a call costs the service, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
     /// Half of the calls were faster.
     pub p50: f64,
     /// 99 of 100 were.
     pub p99: f64,
+    /// CPU time of the service for one call; zero where none is called.
+    pub cpu: f64,
 }
 
 /// What one round measured: the C service first, then mifd.
@@ -27,11 +29,11 @@ pub struct Round {
 }
 
 impl Figure {
-    /// From what the client prints.
-    pub fn parse(text: &str) -> Self {
-        let mut words = text.split_whitespace().map(|word| word.parse().expect("a number"));
+    /// From what the client prints, and the CPU time of the service for one call.
+    pub fn new(printed: &str, cpu: f64) -> Self {
+        let mut words = printed.split_whitespace().map(|word| word.parse().expect("a number"));
         let mut next = || words.next().expect("two numbers");
-        Self { p50: next(), p99: next() }
+        Self { p50: next(), p99: next(), cpu }
     }
 }
 
@@ -43,27 +45,24 @@ pub fn print(title: &str, calls: usize, rounds: Vec<Round>) {
         values[values.len() / 2]
     };
     say(&format!("{title}; medians of {} rounds of {calls} calls, taking turns", rounds.len()));
-    say("                          C service            mifd");
-    say("                        p50     p99       p50     p99   us");
-    let pair = |name: &str, pick: &dyn Fn(&Round) -> [Figure; 2]| {
-        let of = |which: usize, what: fn(Figure) -> f64| median(&|round| what(pick(round)[which]));
-        let (p50, p99) = (|it: Figure| it.p50, |it: Figure| it.p99);
-        say(&format!(
-            "{name:<18} {:>8.0} {:>7.0}  {:>8.0} {:>7.0}",
-            of(0, p50),
-            of(0, p99),
-            of(1, p50),
-            of(1, p99)
-        ));
+    say("                         C service                 mifd");
+    say("                        p50     p99     CPU     p50     p99     CPU   us");
+    let times = |pick: &dyn Fn(&Round) -> Figure| {
+        let [p50, p99, cpu] = [|it: Figure| it.p50, |it: Figure| it.p99, |it: Figure| it.cpu]
+            .map(|what: fn(Figure) -> f64| median(&|round| what(pick(round))));
+        format!("{p50:>8.0}{p99:>8.0}{cpu:>8.0}")
     };
-    pair("ConnectToAddress", &|round| round.connect);
-    pair("BindSocket", &|round| round.bind);
-    let refused = (median(&|round| round.refused.p50), median(&|round| round.refused.p99));
-    say(&format!("{:<34} {:>9.0} {:>7.0}", "BindSocket, refused", refused.0, refused.1));
-    let plain = (median(&|round| round.plain.p50), median(&|round| round.plain.p99));
-    say(&format!("{:<18} {:>8.0} {:>7.0}", "connect(2)", plain.0, plain.1));
+    let nothing = " ".repeat(3 * 8);
+    for (name, reference, mifd) in [
+        ("ConnectToAddress", times(&|round| round.connect[0]), times(&|round| round.connect[1])),
+        ("BindSocket", times(&|round| round.bind[0]), times(&|round| round.bind[1])),
+        ("BindSocket, refused", nothing.clone(), times(&|round| round.refused)),
+        ("connect(2)", times(&|round| round.plain), nothing),
+    ] {
+        say(format!("{name:<19}{reference}{mifd}").trim_end());
+    }
     let rates = (median(&|round| round.rate[0]), median(&|round| round.rate[1]));
-    say(&format!("{:<18} {:>8.0} {:>26.0}   calls/s, 32 under way", "ConnectToAddress", rates.0, rates.1));
+    say(&format!("{:<19}{:>8.0}{:>24.0}   calls/s, 32 under way", "ConnectToAddress", rates.0, rates.1));
     // Ratios within each round: what disturbs the machine disturbs both.
     let connect = median(&|round| round.connect[1].p50 / round.connect[0].p50);
     let rate = median(&|round| round.rate[1] / round.rate[0]);
