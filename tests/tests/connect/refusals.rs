@@ -142,3 +142,35 @@ fn a_client_in_another_network_gets_no_packet_sent_though_it_is_root() {
         assert_eq!(counted(&server), [0, 1]);
     });
 }
+
+/// Translates an address, moves to a network namespace of its own and does so again; says how each of them ended.
+const MOVES: &str = "
+import ctypes, os, sys
+from gi.repository import Gio, GLib
+bus = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+def translate():
+    try:
+        bus.call_sync('org.ietf.Mif1', sys.argv[1], 'org.ietf.Mif1.ProvisioningDomain', 'TranslateName',
+                      GLib.Variant('(sa{sv})', ('192.0.2.1', {})), None, 0, 20000, None)
+        return 'translated'
+    except GLib.Error as error:
+        return Gio.DBusError.get_remote_error(error)
+before = translate()
+CLONE_NEWNET = 0x40000000
+if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+    sys.exit(os.strerror(ctypes.get_errno()))
+print(before, translate())
+";
+
+#[test]
+fn a_client_that_moves_to_another_network_is_refused_from_then_on() {
+    universe::run(async |universe| {
+        let server = universe.node("server");
+        let cable = Cable::between(universe.host().end("eth1"), server.end("lan")).await;
+        cable.near().add_address("192.0.2.2/24");
+        let host = ServedHost::start(&universe).await;
+        let [pvd] = host.pvds(["eth1"], Family::Ipv4, false).await;
+        let said = universe.host().run("python3", ["-c", MOVES, &pvd]);
+        assert_eq!(said.trim(), "translated org.ietf.Mif1.Error.ForeignNamespace");
+    });
+}
