@@ -23,6 +23,8 @@ use crate::wire::{ClosedReason, SubscriberOptions};
 /// ([`ClosedReason::Unread`]). A listing of every object that the service may have fits in.
 const QUEUE: usize = 65_536;
 
+const PEER_INTERFACE: &str = "org.freedesktop.DBus.Peer";
+
 /// The calls of a subscriber. What they bring about arrives in its [`Messages`].
 ///
 /// The subscriber ends with [`Subscriber::close`] or with the bus connection.
@@ -293,6 +295,7 @@ impl Early {
 
 /// Reads the connection for one subscriber.
 pub(crate) struct Reader {
+    connection: Connection,
     path: OwnedObjectPath,
     /// The unique name of the service that made the subscriber; `None` on a connection without a bus.
     service: Option<OwnedUniqueName>,
@@ -322,7 +325,7 @@ impl Reader {
         let path = reply.body().deserialize();
         let path = path.map_err(|error| Error::unexpected("reply of CreateSubscriber", error))?;
         let service = reply.header().sender().map(|sender| OwnedUniqueName::from(sender.to_owned()));
-        Ok((Self { path, service }, early.and_the_rest()))
+        Ok((Self { connection: connection.clone(), path, service }, early.and_the_rest()))
     }
 
     /// The subscriber's object.
@@ -333,6 +336,9 @@ impl Reader {
     async fn run(self, mut incoming: Incoming, queue: mpsc::Sender<Result<Message>>) {
         while let Some(message) = incoming.next().await {
             let Some(message) = message else { continue };
+            if let Ok(message) = &message {
+                self.answer(message).await;
+            }
             let Some(item) = message.map_err(Error::from).and_then(|message| self.read(&message)).transpose()
             else {
                 continue;
@@ -349,6 +355,24 @@ impl Reader {
                     return;
                 }
             }
+        }
+    }
+
+    /// Where the bus tells nobody of signals that it drops, the service asks now and then whether they are read, by
+    /// calling the subscriber.
+    pub(crate) async fn answer(&self, message: &zbus::Message) {
+        if message.message_type() != zbus::message::Type::MethodCall {
+            return;
+        }
+        let header = message.header();
+        let sender = header.sender().map(|sender| sender.as_str());
+        let ours = sender == self.service.as_ref().map(|name| name.as_str())
+            && header.path().is_some_and(|path| path.as_str() == self.path.as_str())
+            && header.interface().is_some_and(|interface| interface.as_str() == PEER_INTERFACE)
+            && header.member().is_some_and(|member| member.as_str() == "Ping");
+        if ours {
+            // Who cannot be answered has gone.
+            let _ = self.connection.reply(&header, &()).await;
         }
     }
 

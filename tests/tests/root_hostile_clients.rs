@@ -76,50 +76,161 @@ fn dbus_broker_hangs_up_on_a_client_that_cannot_take_descriptors() {
     });
 }
 
-/// dbus-broker keeps a share of its memory for each user. Beyond that it drops signals to one client without a word to
-/// anybody, so that nothing can be closed: what can be had is that it costs nobody else anything.
+/// A client that has everything announced and reads nothing, and what others have of it.
+struct Lazy {
+    client: RawClient,
+    path: String,
+    host: ServedHost,
+}
+
+impl Lazy {
+    /// It has a socket that it does not take.
+    async fn start(host: ServedHost) -> Self {
+        let pvd = host.pvd("implicit:eth1:ipv4").await.path;
+        let mut client = as_user(MEMBER, RawClient::lazy()).await;
+        let path = Self::subscribe(&mut client, "lazy").await;
+        let arguments = (7_u32, &pvd, "192.0.2.1", ECHO_PORT, none());
+        client.call(&path, SUBSCRIBER, "ConnectToAddress", &arguments).await.unwrap();
+        Self { client, path, host }
+    }
+
+    async fn subscribe(client: &mut RawClient, token: &str) -> String {
+        let made = client.call(ROOT, MANAGER, "CreateSubscriber", &(token, none())).await.unwrap();
+        made.body().deserialize::<ObjectPath<'_>>().unwrap().to_string()
+    }
+
+    /// Asks, wants no replies, and does not read, until the service has closed its subscriber.
+    async fn is_closed(&mut self) {
+        let service = Callee::Service(self.host.pvd("implicit:eth1:ipv4").await.path);
+        let memory = self.host.mifd.process().status_number("VmHWM:");
+        let (mut taken, mut asked) = (Vec::new(), 0);
+        while !self.host.mifd.process().log().contains("a subscriber does not read") {
+            assert!(asked < 20_000, "{asked} listings, and nobody is closed");
+            for _ in 0..20 {
+                self.client.tell(&self.path, SUBSCRIBER, "AnnounceInterfaces", &()).await;
+                taken.push(service.call(&self.host.connection).await);
+                asked += 1;
+            }
+        }
+        let others = Latencies::of(taken);
+        assert!(others.per_mille(500) < SOON, "others waited: {others}");
+        let grown = self.host.mifd.process().status_number("VmHWM:").saturating_sub(memory);
+        assert!(grown < 8_192, "the service has grown by {grown} kB");
+    }
+
+    /// Reads until it is told that it is closed: what of its subscriber's it was told before. It is asked whether it
+    /// reads, and does not answer.
+    async fn reads(&mut self) -> Vec<String> {
+        let (mut read, mut asked) = (Vec::new(), 0);
+        loop {
+            let message = self.client.next().await;
+            let header = message.header();
+            let member = header.member().map(ToString::to_string).unwrap_or_default();
+            if header.path().is_none_or(|path| path.as_str() != self.path) {
+                continue;
+            }
+            match member.as_str() {
+                "Closed" => {
+                    let body = message.body();
+                    let (reason, _): (String, HashMap<String, Variant<'_>>) = body.deserialize().unwrap();
+                    assert_eq!(reason, "overrun");
+                    assert!(asked > 0, "it was never asked");
+                    return read;
+                }
+                "InterfaceAnnouncement" => {
+                    let body = message.body();
+                    let (interface, ..): (ObjectPath<'_>, String, HashMap<String, Variant<'_>>) =
+                        body.deserialize().unwrap();
+                    read.push(interface.to_string());
+                }
+                "Ping" => asked += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// It is a client like any other again.
+    async fn begins_anew(mut self, before: usize) {
+        for method in ["AnnounceInterfaces", "Close"] {
+            let refused = self.client.call(&self.path, SUBSCRIBER, method, &()).await;
+            assert_eq!(refused.unwrap_err(), "org.freedesktop.DBus.Error.UnknownObject");
+        }
+        assert_eq!(Self::subscribe(&mut self.client, "lazy").await, self.path);
+        self.client.call(&self.path, SUBSCRIBER, "AnnounceInterfaces", &()).await.unwrap();
+        drop(self.client);
+        // Nothing is left of it, the socket that it did not take among that.
+        self.host.wait_for_no_more_descriptors_than(before).await;
+    }
+}
+
+/// dbus-broker keeps a share of its memory for each user, and drops signals beyond it without a word to anybody. Whoever
+/// does not read is closed long before.
 #[test]
-fn on_dbus_broker_a_subscriber_that_does_not_read_costs_others_nothing() {
+fn on_dbus_broker_a_subscriber_that_does_not_read_is_closed_before_it_loses_anything() {
     universe::run_as_root(async |universe| {
         peers::mount();
-        let (_echo, host) = served(&universe, Bus::start_broker_with(&universe, 32 << 20).await).await;
+        let (_echo, host) = served(&universe, Bus::start_broker(&universe).await).await;
         many_links(&universe, &host).await;
-        let pvd = host.pvd("implicit:eth1:ipv4").await.path;
         let before = host.descriptors();
-        let mut lazy = as_user(MEMBER, RawClient::lazy()).await;
-        let made = lazy.call(ROOT, MANAGER, "CreateSubscriber", &("lazy", none())).await.unwrap();
-        let path = made.body().deserialize::<ObjectPath<'_>>().unwrap().to_string();
-        let arguments = (7_u32, &pvd, "192.0.2.1", ECHO_PORT, none());
-        lazy.call(&path, SUBSCRIBER, "ConnectToAddress", &arguments).await.unwrap();
         let (subscriber, mut messages) = Subscriber::create(&host.connection, "diligent").await.unwrap();
         let listed = subscriber.announce_interfaces().await.unwrap();
         for _ in 0..listed {
             next(&mut messages).await;
         }
-
-        // From here on it asks, wants no replies, and does not read: several times what the bus keeps for it.
-        let memory = host.mifd.process().status_number("VmHWM:");
-        let service = Callee::Service(pvd.clone());
-        let mut taken = Vec::new();
-        for _ in 0..1_500 {
-            lazy.tell(&path, SUBSCRIBER, "AnnounceInterfaces", &()).await;
-            taken.push(service.call(&host.connection).await);
-        }
-        let others = Latencies::of(taken);
-        assert!(others.per_mille(500) < SOON, "others waited: {others}");
-        let grown = host.mifd.process().status_number("VmHWM:").saturating_sub(memory);
-        assert!(grown < 8_192, "the service has grown by {grown} kB");
+        let mut lazy = Lazy::start(host).await;
+        let calm = Lazy::subscribe(&mut lazy.client, "calm").await;
+        lazy.is_closed().await;
         universe.host().ip("link add born type bridge");
         assert!(matches!(next(&mut messages).await, Message::InterfaceAnnouncement { .. }));
-        drop(lazy);
-        // Nothing is left of it, the socket that it did not take among that; its user may come again.
-        host.wait_for_no_more_descriptors_than(before + 1).await;
-        let again = connect_as(&host.bus, MEMBER).await;
-        let (subscriber, mut messages) = Subscriber::create(&again, "lazy").await.unwrap();
-        let listed = subscriber.announce_interfaces().await.unwrap();
-        for _ in 0..listed {
-            next(&mut messages).await;
+
+        // It was told of every link, again and again, up to the end.
+        let told = lazy.reads().await;
+        let links = usize::try_from(listed).unwrap();
+        assert!(told.len() > 20_000, "{} messages only", told.len());
+        for (number, interface) in told.iter().enumerate().skip(links) {
+            assert_eq!(*interface, told[number - links], "message {number}");
         }
+        // Its other subscriber lost nothing.
+        lazy.client.call(&calm, SUBSCRIBER, "AnnounceInterfaces", &()).await.unwrap();
+        lazy.begins_anew(before + 1).await;
+    });
+}
+
+/// The same where so little room is left that it does lose messages.
+#[test]
+fn on_dbus_broker_whoever_lost_a_message_learns_of_it() {
+    universe::run_as_root(async |universe| {
+        peers::mount();
+        let (_echo, host) = served(&universe, Bus::start_broker_with(&universe, 16 << 20).await).await;
+        many_links(&universe, &host).await;
+        let before = host.descriptors();
+        let mut lazy = Lazy::start(host).await;
+        lazy.is_closed().await;
+        let told = lazy.reads().await;
+        assert!(told.len() < 20_000, "{} messages", told.len());
+        lazy.begins_anew(before + 1).await;
+    });
+}
+
+/// Whoever reads is never closed, whatever it is sent.
+#[test]
+fn on_dbus_broker_whoever_reads_may_be_sent_any_amount() {
+    universe::run_as_root(async |universe| {
+        peers::mount();
+        let (_echo, host) = served(&universe, Bus::start_broker(&universe).await).await;
+        many_links(&universe, &host).await;
+        let member = connect_as(&host.bus, MEMBER).await;
+        let (subscriber, mut messages) = Subscriber::create(&member, "diligent").await.unwrap();
+        // More than one that does not read is sent before it is closed.
+        let mut read = 0;
+        while read < 70_000 {
+            for _ in 0..subscriber.announce_interfaces().await.unwrap() {
+                let message = next(&mut messages).await;
+                assert!(matches!(message, Message::InterfaceAnnouncement { .. }), "{message:?}");
+                read += 1;
+            }
+        }
+        assert!(!host.mifd.process().log().contains("a subscriber does not read"));
     });
 }
 

@@ -156,7 +156,10 @@ impl Session {
             let room = self.outstanding.len() < OUTSTANDING;
             let closed = tokio::select! {
                 message = self.incoming.next() => match message {
-                    Some(Some(Ok(message))) => self.handle(&message),
+                    Some(Some(Ok(message))) => {
+                        self.reader.answer(&message).await;
+                        self.handle(&message)
+                    }
                     Some(Some(Err(_))) | None => Some(ClosedReason::BusLost),
                     Some(None) => None,
                 },

@@ -44,6 +44,7 @@ pub mod snapshot;
 pub mod subscription;
 pub mod text;
 pub mod time;
+pub mod unread;
 pub mod usage;
 
 pub use mif_selection::addresses as address_selection;

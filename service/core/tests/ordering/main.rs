@@ -17,6 +17,7 @@ mod overrun;
 mod pace;
 mod reference;
 mod service;
+mod silence;
 mod step;
 mod word;
 mod world;
@@ -84,5 +85,23 @@ proptest! {
     #[test]
     fn whoever_loses_a_message_is_told_in_the_end_and_nothing_after(steps in overrun::steps()) {
         overrun::check(&steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(2_000))]
+
+    /// The same on a bus that says nothing: with room enough nobody loses anything, because whoever does not read is closed
+    /// before; and with any room whoever is closed is told in the end.
+    #[test]
+    fn who_does_not_read_is_closed_before_a_silent_bus_drops_anything(steps in silence::steps(), room in 5..silence::ENOUGH) {
+        silence::check(&steps, silence::Rules { room: silence::ENOUGH, diligent: false });
+        silence::check(&steps, silence::Rules { room, diligent: false });
+    }
+
+    /// Whoever reads and answers what it is asked is never closed.
+    #[test]
+    fn who_reads_and_answers_is_never_closed(steps in silence::steps()) {
+        silence::check(&steps, silence::Rules { room: silence::ENOUGH, diligent: true });
     }
 }

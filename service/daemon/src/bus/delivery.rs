@@ -1,18 +1,27 @@
-//! What the bus says of messages that it cannot deliver (O8), and what the subscribers that lost one are told.
+//! What the bus says of messages that it cannot deliver (O8), and what the subscribers that lost one are told. Where the
+//! bus says nothing, clients are asked whether they read.
 
 use super::call::Call;
 use super::error::{BusError, Name};
 use super::work::SubscriberKey;
-use super::{Address, Bus, Entry};
+use super::{Address, Bus, Entry, path, properties};
 use crate::clock;
 use mif_core::BootTime;
 use mif_core::announcement::{Announcement, CloseReason};
 use mif_core::deliveries::Unicast;
+use mif_core::unread::Refusal;
 use mif_core::usage::Held;
+use std::sync::Arc;
 use zbus::Message;
+use zbus::message::{Flags, Type};
 
 const BUS: &str = "org.freedesktop.DBus";
+const PEER: &str = "org.freedesktop.DBus.Peer";
 const NOT_SUPPORTED: &str = "org.freedesktop.DBus.Error.NotSupported";
+const LIMITS_EXCEEDED: &str = "org.freedesktop.DBus.Error.LimitsExceeded";
+const ACCESS_DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
+/// A unique name that no bus gives.
+const NOBODY: &str = ":0.0";
 
 /// A subscriber that lost a message. It keeps its path, its token and its place in the counts until it knows.
 pub(super) struct Overrun {
@@ -22,12 +31,38 @@ pub(super) struct Overrun {
 }
 
 impl Bus {
-    /// An error that the bus itself sent: it did not deliver one of our messages.
+    /// Finds out whether the bus tells of what it cannot deliver: it is sent a signal for nobody.
+    pub(super) fn try_bus(&mut self) {
+        let undeliverable = Message::signal(path::ROOT, properties::SUBSCRIBER, "Closed")
+            .destination(NOBODY)
+            .with_flags(Flags::NO_AUTO_START)
+            .build(&());
+        if let (Ok(undeliverable), Ok(question)) = (undeliverable, question()) {
+            self.unread.tried(number(&undeliverable), number(&question));
+            self.direct.extend([undeliverable, question]);
+        }
+    }
+
+    /// An error: mostly the bus itself did not deliver one of our messages.
     pub(super) fn handle_error(&mut self, error: &Message) {
         let header = error.header();
         let from_bus = header.sender().is_some_and(|sender| sender.as_str() == BUS);
-        let Some(number) = header.reply_serial().filter(|_| from_bus) else { return };
-        let no_descriptors = header.error_name().is_some_and(|name| name.as_str() == NOT_SUPPORTED);
+        if !from_bus {
+            // A client that knows no Ping has read ours all the same.
+            return self.handle_answer(error);
+        }
+        let Some(number) = header.reply_serial() else { return };
+        let name = header.error_name().map(|name| name.as_str());
+        self.unread.undelivered(number.get());
+        let refusal = match name {
+            Some(LIMITS_EXCEEDED) => Some(Refusal::Full),
+            Some(ACCESS_DENIED) => Some(Refusal::Denied),
+            // The client has left, which is told otherwise.
+            _ => None,
+        };
+        let given_up = refusal.map_or_else(Vec::new, |refusal| self.unread.refused(number.get(), refusal));
+        self.overrun_all(given_up);
+        let no_descriptors = name == Some(NOT_SUPPORTED);
         match self.deliveries.lost(number.get()) {
             Some(Unicast::Socket(key, id)) if no_descriptors => self.socket_refused(key, id),
             Some(Unicast::SocketReply(call)) if no_descriptors => {
@@ -39,17 +74,35 @@ impl Bus {
         }
     }
 
-    /// The bus answered one of our questions.
+    /// The bus, or a client, answered one of our questions.
     pub(super) fn handle_answer(&mut self, reply: &Message) {
-        let Some(question) = reply.header().reply_serial() else { return };
+        let header = reply.header();
+        let (Some(question), Some(sender)) = (header.reply_serial(), header.sender()) else { return };
+        if sender.as_str() != BUS {
+            if self.unread.bus_is_silent() {
+                self.unread.answered(&Arc::from(sender.as_str()), question.get());
+            }
+            return;
+        }
+        self.unread.bus_answered(question.get());
         if let Some(key) = self.deliveries.answered(question.get()) {
             self.forget_overrun(key);
         }
     }
 
-    /// Remembers a message to a subscriber until the bus has had its say.
-    pub(super) fn remember(&mut self, message: &Message, key: SubscriberKey) {
+    /// Remembers a message to a subscriber until the bus has had its say, or the client. What is to be sent behind it.
+    pub(super) fn remember(&mut self, message: &Message, key: SubscriberKey) -> Option<Message> {
         self.deliveries.sent(number(message), Unicast::Message(key));
+        let Entry { address, uid, .. } = self.subscribers.get(&key)?;
+        let client = Arc::clone(&address.client);
+        let signal_of = (message.message_type() == Type::Signal).then_some(key);
+        let given_up = self.unread.sent(&client, *uid, signal_of, message.data().len());
+        let ping = self.unread.is_to_be_asked(&client).then(|| address.ping().ok()).flatten();
+        if let Some(ping) = &ping {
+            self.unread.asked(&client, number(ping));
+        }
+        self.overrun_all(given_up);
+        ping
     }
 
     /// The same for one with the socket of connection `id`.
@@ -62,19 +115,21 @@ impl Bus {
         self.deliveries.sent(number(reply), Unicast::SocketReply(call.clone()));
     }
 
-    /// Tells those that are due that they are closed, and asks the bus behind each whether it took that.
+    /// Tells those that are due that they are closed, and asks the bus behind each whether it took that. A bus that says
+    /// nothing of a signal does say whether it took a call right behind it.
     pub(super) fn tell_overrun(&mut self, now: BootTime) {
         for key in self.deliveries.handle_timeout(now) {
-            let Some(overrun) = self.overrun.get(&key) else { continue };
-            let closed = overrun.address.message(&Announcement::Closed(CloseReason::Overrun));
-            let question = Message::method_call("/org/freedesktop/DBus", "GetId")
-                .destination(BUS)
-                .interface(BUS)
-                .build(&());
-            if let (Ok(closed), Ok(question)) = (closed, question) {
-                self.deliveries.told(key, number(&closed), number(&question));
-                self.direct.extend([closed, question]);
+            let Some(Overrun { address, .. }) = self.overrun.get(&key) else { continue };
+            let closed = address.message(&Announcement::Closed(CloseReason::Overrun));
+            let witness = self.unread.bus_is_silent().then(|| address.ping().ok()).flatten();
+            let (Ok(closed), Ok(question)) = (closed, question()) else { continue };
+            if let Some(witness) = &witness {
+                self.unread.asked(&address.client, number(witness));
             }
+            self.deliveries.told(key, number(witness.as_ref().unwrap_or(&closed)), number(&question));
+            self.direct.push(closed);
+            self.direct.extend(witness);
+            self.direct.push(question);
         }
     }
 
@@ -91,6 +146,10 @@ impl Bus {
         self.clients.remove_subscriber(&address.client, &token);
     }
 
+    fn overrun_all(&mut self, keys: Vec<SubscriberKey>) {
+        keys.into_iter().for_each(|key| self.overrun(key));
+    }
+
     /// O8: from here on it is told nothing but that it is closed.
     fn overrun(&mut self, key: SubscriberKey) {
         self.outbox.forget(key);
@@ -99,7 +158,13 @@ impl Bus {
         for ended in machine.close() {
             self.end_work(ended.number);
         }
-        tracing::warn!(client = %address.client, uid, token, "a subscriber does not read: closed");
+        if self.unread.bus_is_silent() && !self.unread.has_answered(&address.client) {
+            let client = &address.client;
+            let why = "a subscriber does not read, or answers no Ping: closed";
+            tracing::warn!(%client, uid, token, "{why}");
+        } else {
+            tracing::warn!(client = %address.client, uid, token, "a subscriber does not read: closed");
+        }
         self.overrun.insert(key, Overrun { address, uid, token });
         let now = clock::now();
         self.deliveries.overrun(key, now);
@@ -111,6 +176,19 @@ impl Bus {
             self.outbox.announce(key, Announcement::NotConnected(id, no_descriptors_error()));
         }
     }
+}
+
+impl Address {
+    /// Libraries answer it by themselves once they have read everything before it.
+    fn ping(&self) -> zbus::Result<Message> {
+        let call = Message::method_call(self.path.as_ref(), "Ping").interface(PEER);
+        call.destination(&*self.client).build(&())
+    }
+}
+
+/// A question to the bus itself, which it answers after everything that was sent before.
+fn question() -> zbus::Result<Message> {
+    Message::method_call("/org/freedesktop/DBus", "GetId").destination(BUS).interface(BUS).build(&())
 }
 
 fn number(message: &Message) -> u32 {

@@ -68,6 +68,7 @@ impl Bus {
     pub(super) fn forget_client(&mut self, client: &str) {
         let client: &Client = &Client::from(client);
         drop(self.calls.forget(client));
+        self.unread.forget(client);
         for key in self.clients.forget(client) {
             if let Some(entry) = self.subscribers.remove(&key) {
                 self.usage.release(Held::Subscriber, &entry.address.client, entry.uid);

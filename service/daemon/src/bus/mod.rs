@@ -46,6 +46,7 @@ use mif_core::engine::Batch;
 use mif_core::outbox::{Outbox, TURN};
 use mif_core::snapshot::Snapshot;
 use mif_core::subscription::Subscriber;
+use mif_core::unread::{Bounds, Unread};
 use mif_core::usage::Usage;
 use mif_core::{BootTime, announcement::Announcement};
 use std::collections::BTreeMap;
@@ -116,6 +117,7 @@ pub struct Bus {
     /// Subscribers that lost a message and do not know yet that they are closed (O8).
     overrun: BTreeMap<SubscriberKey, Overrun>,
     deliveries: Deliveries<SubscriberKey, Call>,
+    unread: Unread<Client, SubscriberKey>,
     next_subscriber: u64,
     clients: Clients,
     works: Works,
@@ -204,6 +206,7 @@ impl Bus {
             closing: BTreeMap::new(),
             overrun: BTreeMap::new(),
             deliveries: Deliveries::default(),
+            unread: Unread::new(Bounds::default()),
             next_subscriber: 0,
             clients: Clients::default(),
             works: Works::default(),
@@ -245,6 +248,10 @@ impl Bus {
     /// Serves until `stop` resolves, the connection is lost or the engine ends.
     pub async fn run(mut self, mut inputs: Inputs, stop: impl Future<Output = ()>) -> Result<(), LeftBus> {
         tokio::pin!(stop);
+        if !matches!(self.peers, Peers::Ourselves) {
+            self.try_bus();
+            self.send_some().await?;
+        }
         loop {
             let input = self.next_input(&mut inputs, &mut stop).await;
             match input {
@@ -294,7 +301,8 @@ impl Bus {
         inputs: &mut Inputs,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
-        let (idle, waiting) = (self.outbox.is_empty(), self.calls.is_waiting());
+        let idle = self.outbox.is_empty() && self.direct.is_empty();
+        let waiting = self.calls.is_waiting();
         let deadline = self.next_timeout();
         // A sleep made anew each time has no chance while something else is always at hand.
         if deadline.is_some_and(|deadline| deadline.passed(clock::now())) {
@@ -383,14 +391,15 @@ impl Bus {
             let Some(outgoing) = self.outbox.poll() else { break };
             let to = outgoing.subscriber();
             let Some(message) = self.message_of(outgoing) else { continue };
-            if let Some(key) = to {
-                self.remember(&message, key);
-            }
+            let behind = to.and_then(|key| self.remember(&message, key));
             messages.push(message);
+            messages.extend(behind);
         }
         let sent = self.connection.send_all(&messages).await;
         self.closing.retain(|key, _| self.outbox.has_for(*key));
         messages.clear();
+        // Who was given up meanwhile is told next.
+        messages.append(&mut self.direct);
         self.direct = messages;
         sent.map_err(|error| LeftBus::Connection(Some(error)))
     }
