@@ -16,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::fchown;
+use std::sync::LazyLock;
 
 /// How many descriptors are kept for what callers send: more than calls may bring that wait to be served, or to be read.
 /// A quarter of all, where there are few.
@@ -195,9 +196,12 @@ fn new(scope: Scope, family: SocketAddr, kind: Type, protocol: socket2::Protocol
 /// Whether a descriptor of this number is of those that sockets made here must leave to others. The kernel gives the
 /// lowest number that is free. Who sends a descriptor to a process that can take none ends its connection to the bus.
 fn is_reserved(number: RawFd) -> bool {
-    let Ok((allowed, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return false };
-    let left = allowed.saturating_sub(RESERVED.min(allowed / 4));
-    u64::try_from(number).is_ok_and(|number| number >= left)
+    /// Asked for once: each connection comes by here, and the limit is set before the service starts.
+    static RESERVED_FROM: LazyLock<Option<u64>> = LazyLock::new(|| {
+        let (allowed, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+        Some(allowed.saturating_sub(RESERVED.min(allowed / 4)))
+    });
+    RESERVED_FROM.is_some_and(|first| u64::try_from(number).is_ok_and(|number| number >= first))
 }
 
 fn bind(socket: &Socket, scope: Scope, source: IpAddr) -> io::Result<()> {
