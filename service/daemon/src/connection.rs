@@ -21,7 +21,7 @@ use zbus::runtime::{Interest, IoSource};
 
 /// How much may be on its way to the bus, in bytes; the kernel doubles it for what it keeps beside each message. A bus that
 /// is kept busy by one client takes long for what is in this queue, and replies to the others wait in it, too.
-const SEND_BUFFER: usize = 16 << 10;
+const SEND_BUFFER: usize = 4 << 10;
 
 /// The tokio runtime of whoever builds the connection, for [`zbus::connection::Builder::runtime`].
 ///
