@@ -1,6 +1,6 @@
 //! The application: one process, one window, one connection to the service.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -20,13 +20,14 @@ use crate::preferences::Preferences;
 use crate::window::Window;
 
 mod background;
+mod presenting;
 
 /// Its name on the session bus, and of its desktop entry.
 pub const ID: &str = "org.ietf.Mif1.Applet";
 
 mod imp {
     use super::{
-        Client, ControlFlow, Entry, Link, Network, OnceCell, Preferences, Rc, RefCell, VecDeque, Watch,
+        Cell, Client, ControlFlow, Entry, Link, Network, OnceCell, Preferences, Rc, RefCell, VecDeque, Watch,
         Window, gio, glib,
     };
     use adw::subclass::prelude::*;
@@ -37,6 +38,12 @@ mod imp {
         pub network: Rc<RefCell<Network>>,
         pub link: RefCell<Option<Link>>,
         pub window: RefCell<Option<Window>>,
+        /// The window is there, but not what it is to show.
+        pub withheld: Cell<bool>,
+        /// What is to be done when it is shown.
+        pub wishes: RefCell<Vec<super::presenting::Wish>>,
+        /// It is known what to show.
+        pub informed: Cell<bool>,
         pub bus: RefCell<Option<String>>,
         pub preferences: RefCell<Preferences>,
         pub watch: RefCell<Watch>,
@@ -181,7 +188,7 @@ impl Application {
             gio::ActionEntry::builder("try")
                 .activate(|application: &Self, _, _| {
                     application.show_window();
-                    application.with_window(Window::begin_try);
+                    application.when_shown(Window::begin_try);
                 })
                 .build(),
             gio::ActionEntry::builder("preferences")
@@ -206,7 +213,7 @@ impl Application {
                     let path = path.and_then(glib::Variant::str).map(str::to_owned);
                     application.show_window();
                     if let Some(path) = path.and_then(|path| OwnedObjectPath::try_from(path).ok()) {
-                        application.with_window(|window| window.show_pvd(&path));
+                        application.when_shown(move |window| window.show_pvd(&path));
                     }
                 })
                 .build(),
@@ -235,14 +242,26 @@ impl Application {
     fn take(&self, event: Event) {
         match event {
             Event::Link(link) => {
-                self.with_window(|window| window.show_link(&link));
+                // What may be over in a moment is not worth a page.
+                if !self.imp().withheld.get() || link != Link::Connecting {
+                    self.with_window(|window| window.show_link(&link));
+                }
+                let trouble = !matches!(link, Link::Connecting | Link::Live);
                 self.imp().link.replace(Some(link));
                 self.show_icon();
+                if trouble {
+                    self.inform();
+                }
             }
-            Event::Reset(state) => {
-                self.imp().network.borrow_mut().reset(*state);
+            Event::Reset(state, first) => {
+                {
+                    let mut network = self.imp().network.borrow_mut();
+                    network.reset(*state);
+                    first.into_iter().for_each(|update| drop(network.apply(update)));
+                }
                 self.with_window(Window::reset);
                 self.notice();
+                self.inform();
             }
             Event::Changed(updates) => self.change(updates),
             Event::Announced(entries) => self.announce(entries),
@@ -277,35 +296,6 @@ impl Application {
         } else {
             keep(&mut imp.unseen.borrow_mut(), entries);
         }
-    }
-
-    fn with_window(&self, act: impl FnOnce(&Window)) {
-        let window = self.imp().window.borrow().clone();
-        if let Some(window) = window {
-            act(&window);
-        }
-    }
-
-    fn show_window(&self) {
-        let imp = self.imp();
-        if imp.window.borrow().is_none()
-            && let Some(client) = imp.client.get()
-        {
-            let window = Window::new(self.upcast_ref(), client.clone(), imp.network.clone());
-            if let Some(link) = imp.link.borrow().as_ref() {
-                window.show_link(link);
-            }
-            window.reset();
-            window.announce(imp.unseen.take().into());
-            let application = self.downgrade();
-            window.connect_destroy(move |_| {
-                if let Some(application) = application.upgrade() {
-                    application.imp().window.take();
-                }
-            });
-            imp.window.replace(Some(window));
-        }
-        self.with_window(gtk::prelude::GtkWindowExt::present);
     }
 
     fn about(&self) {

@@ -7,13 +7,14 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gtk::{gdk, glib};
 
+use crate::countdown::Countdown;
 use crate::model::details::Row;
 use crate::model::time;
 use crate::model::words::{fill, plain};
 use gettextrs::gettext;
 
 mod imp {
-    use super::{RefCell, Row, gdk, glib};
+    use super::{Countdown, RefCell, Row, gdk, glib};
     use adw::subclass::prelude::*;
     use gtk::CompositeTemplate;
     use gtk::prelude::*;
@@ -22,9 +23,9 @@ mod imp {
     #[template(resource = "/org/ietf/Mif1/Applet/detail_row.ui")]
     pub struct DetailRow {
         #[template_child]
-        pub left: TemplateChild<gtk::Label>,
+        pub left: TemplateChild<Countdown>,
         #[template_child]
-        pub preferred: TemplateChild<gtk::Label>,
+        pub preferred: TemplateChild<Countdown>,
         #[template_child]
         pub link: TemplateChild<gtk::Button>,
         #[template_child]
@@ -41,6 +42,7 @@ mod imp {
         type ParentType = adw::ActionRow;
 
         fn class_init(class: &mut Self::Class) {
+            Countdown::ensure_type();
             class.bind_template();
             class.install_action("row.copy", None, |row, _, _| row.copy(false));
             class.install_action("row.copy-all", None, |row, _, _| row.copy(true));
@@ -125,19 +127,11 @@ impl DetailRow {
         let imp = self.imp();
         let row = imp.row.borrow();
         if let Some(until) = row.until {
-            let left = time::left(until, now);
-            set_text(&imp.left, &left.text);
-            if left.soon != imp.left.has_css_class("warning") {
-                if left.soon {
-                    imp.left.add_css_class("warning");
-                } else {
-                    imp.left.remove_css_class("warning");
-                }
-            }
+            imp.left.show(&time::left(until, now));
         }
         if let Some(until) = row.preferred {
             let left = time::left(until, now);
-            set_text(&imp.preferred, &fill(&gettext("preferred {time}"), &[("time", &left.text)]));
+            imp.preferred.set_text(&fill(&gettext("preferred {time}"), &[("time", &left.text)]));
         }
     }
 
@@ -170,11 +164,5 @@ impl DetailRow {
             glib::idle_add_local_once(move || menu.unparent());
         });
         menu.popup();
-    }
-}
-
-fn set_text(label: &gtk::Label, text: &str) {
-    if label.text() != text {
-        label.set_text(text);
     }
 }

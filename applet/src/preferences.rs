@@ -7,6 +7,7 @@ use std::{fs, io};
 use gtk::glib;
 
 use crate::application;
+use crate::files::{configuration, write};
 use crate::model::notice::Subject;
 
 const GROUP: &str = "Preferences";
@@ -90,19 +91,11 @@ fn key(subject: Subject) -> String {
 }
 
 fn path() -> PathBuf {
-    glib::user_config_dir().join("mif-applet/preferences.ini")
+    configuration().join("mif-applet/preferences.ini")
 }
 
 fn autostart() -> PathBuf {
-    glib::user_config_dir().join("autostart").join(format!("{}.desktop", application::ID))
-}
-
-fn write(path: &PathBuf, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Nobody reads half a file.
-    glib::file_set_contents(path, text.as_bytes()).map_err(io::Error::other)
+    configuration().join("autostart").join(format!("{}.desktop", application::ID))
 }
 
 #[cfg(test)]

@@ -8,14 +8,16 @@ use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
 use crate::accessible;
+use crate::countdown::Countdown;
 use crate::model::condition::Condition;
 use crate::model::network::RowView;
 use crate::model::{time, words};
 use crate::row_item::RowItem;
 
 mod imp {
-    use super::{RefCell, RowItem, glib};
+    use super::{Countdown, RefCell, RowItem, glib};
     use gtk::CompositeTemplate;
+    use gtk::prelude::*;
     use gtk::subclass::prelude::*;
 
     #[derive(Debug, Default, CompositeTemplate)]
@@ -28,7 +30,7 @@ mod imp {
         #[template_child]
         pub subtitle: TemplateChild<gtk::Label>,
         #[template_child]
-        pub left: TemplateChild<gtk::Label>,
+        pub left: TemplateChild<Countdown>,
         pub bound: RefCell<Option<(RowItem, glib::SignalHandlerId)>>,
     }
 
@@ -39,6 +41,7 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            Countdown::ensure_type();
             class.bind_template();
         }
 
@@ -121,15 +124,10 @@ impl SidebarRow {
     }
 
     fn show_time_left(&self, view: &RowView, now: Duration) {
-        let label = &self.imp().left;
-        let left = view.until.map(|until| time::left(until, now));
-        label.set_visible(left.is_some());
-        let Some(left) = left else { return };
-        if label.text() != left.text {
-            label.set_text(&left.text);
-        }
-        if left.soon != label.has_css_class("warning") {
-            if left.soon { label.add_css_class("warning") } else { label.remove_css_class("warning") }
+        let countdown = &self.imp().left;
+        countdown.set_visible(view.until.is_some());
+        if let Some(until) = view.until {
+            countdown.show(&time::left(until, now));
         }
     }
 }

@@ -17,9 +17,11 @@ use crate::timeline_row::TimelineRow;
 mod imp {
     use super::{Cell, Entry, Filter, Rc, RefCell, VecDeque, gio, glib};
     use gtk::CompositeTemplate;
+    use gtk::prelude::*;
     use gtk::subclass::prelude::*;
 
-    #[derive(Debug, Default, CompositeTemplate)]
+    #[derive(Debug, Default, CompositeTemplate, glib::Properties)]
+    #[properties(wrapper_type = super::TimelinePage)]
     #[template(resource = "/org/ietf/Mif1/Applet/timeline_page.ui")]
     pub struct TimelinePage {
         #[template_child]
@@ -47,6 +49,9 @@ mod imp {
         /// The store lags behind `kept`: nobody looks, or it is paused.
         pub stale: Cell<bool>,
         pub filter: Rc<RefCell<Filter>>,
+        /// There is little room in a line.
+        #[property(get, set)]
+        pub narrow: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -65,6 +70,7 @@ mod imp {
         }
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for TimelinePage {
         fn constructed(&self) {
             self.parent_constructed();
@@ -78,8 +84,6 @@ mod imp {
         }
     }
     impl BoxImpl for TimelinePage {}
-
-    use gtk::prelude::StaticTypeExt;
 }
 
 glib::wrapper! {
@@ -116,9 +120,12 @@ impl TimelinePage {
 
     fn set_up_rows(&self) {
         let factory = gtk::SignalListItemFactory::new();
-        factory.connect_setup(|_, item| {
-            if let Some(item) = item.downcast_ref::<gtk::ListItem>() {
-                item.set_child(Some(&TimelineRow::new()));
+        let page = self.downgrade();
+        factory.connect_setup(move |_, item| {
+            if let (Some(item), Some(page)) = (item.downcast_ref::<gtk::ListItem>(), page.upgrade()) {
+                let row = TimelineRow::new();
+                page.bind_property("narrow", &row, "narrow").sync_create().build();
+                item.set_child(Some(&row));
             }
         });
         factory.connect_bind(|_, item| {

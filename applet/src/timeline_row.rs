@@ -1,5 +1,7 @@
 //! A line of the timeline.
 
+use std::cell::Cell;
+
 use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
@@ -9,15 +11,19 @@ use crate::model::timeline::Entry;
 use crate::model::words::{joined, plain};
 
 mod imp {
-    use super::glib;
+    use super::{Cell, glib};
     use gtk::CompositeTemplate;
+    use gtk::prelude::*;
     use gtk::subclass::prelude::*;
 
-    #[derive(Debug, Default, CompositeTemplate)]
+    #[derive(Debug, Default, CompositeTemplate, glib::Properties)]
+    #[properties(wrapper_type = super::TimelineRow)]
     #[template(resource = "/org/ietf/Mif1/Applet/timeline_row.ui")]
     pub struct TimelineRow {
         #[template_child]
         pub time: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub time_below: TemplateChild<gtk::Label>,
         #[template_child]
         pub icon: TemplateChild<gtk::Image>,
         #[template_child]
@@ -26,6 +32,9 @@ mod imp {
         pub place: TemplateChild<gtk::Label>,
         #[template_child]
         pub copy: TemplateChild<gtk::Button>,
+        /// There is no room for a column of times: they are below.
+        #[property(get, set)]
+        pub narrow: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -43,6 +52,7 @@ mod imp {
         }
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for TimelineRow {}
     impl WidgetImpl for TimelineRow {}
     impl BoxImpl for TimelineRow {}
@@ -66,6 +76,7 @@ impl TimelineRow {
         let imp = self.imp();
         let (headline, place, time) = (entry.headline(), entry.place(), time_of_day(entry.time));
         imp.time.set_text(&time);
+        imp.time_below.set_text(&time);
         imp.icon.set_icon_name(Some(entry.change.icon()));
         imp.headline.set_text(&headline);
         imp.place.set_text(&place);

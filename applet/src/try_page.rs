@@ -8,6 +8,7 @@ use gettextrs::gettext;
 use gtk::glib;
 
 use crate::model::attempt::{Attempt, Mistake, Scope, Target};
+use crate::model::history::Past;
 use crate::model::words::{counted, joined};
 use crate::try_card::TryCard;
 
@@ -156,6 +157,9 @@ impl TryPage {
     /// Shows an attempt as it is by now; of the lanes only this one has changed, or with `None` all.
     pub fn update(&self, attempt: &Attempt, lane: Option<usize>) {
         let winner = attempt.done.then(|| attempt.winner()).flatten();
+        if attempt.scope == Scope::Race {
+            self.put_first(winner);
+        }
         for (index, (card, known)) in self.imp().lanes.borrow().iter().zip(&attempt.lanes).enumerate() {
             if lane.is_none_or(|lane| lane == index) {
                 card.show(known, winner == Some(index) && attempt.lanes.len() > 1);
@@ -165,6 +169,17 @@ impl TryPage {
         if attempt.done {
             self.show_busy(false);
         }
+    }
+
+    /// Who won a race is above those who lost.
+    fn put_first(&self, lane: Option<usize>) {
+        let imp = self.imp();
+        let lanes = imp.lanes.borrow();
+        let Some(card) = lane.and_then(|lane| lanes.get(lane)).filter(|card| card.index() > 0) else {
+            return;
+        };
+        imp.cards.remove(card);
+        imp.cards.insert(card, 0);
     }
 
     fn show_outcome(&self, attempt: &Attempt) {
@@ -183,15 +198,16 @@ impl TryPage {
     }
 
     /// Shows the last attempts, the latest first.
-    pub fn show_history(&self, history: &[Attempt]) {
+    pub fn show_history(&self, history: &[Past]) {
         let imp = self.imp();
         while let Some(row) = imp.history.row_at_index(0) {
             imp.history.remove(&row);
         }
-        for attempt in history {
+        for past in history {
+            let how = joined([past.scope.words(), past.outcome.clone(), moment(past.time)]);
             let row = adw::ActionRow::builder()
-                .title(glib::markup_escape_text(&attempt.target.words()))
-                .subtitle(glib::markup_escape_text(&joined([attempt.scope.words(), attempt.outcome()])))
+                .title(glib::markup_escape_text(&past.target.words()))
+                .subtitle(glib::markup_escape_text(&how))
                 .activatable(true)
                 .build();
             let copy = gtk::Button::builder()
@@ -199,7 +215,7 @@ impl TryPage {
                 .valign(gtk::Align::Center)
                 .tooltip_text(gettext("Copy as Text"))
                 .action_name("win.copy")
-                .action_target(&attempt.to_text().to_variant())
+                .action_target(&past.report.to_variant())
                 .css_classes(["flat", "circular"])
                 .build();
             crate::accessible::set_label(&copy, &gettext("Copy as Text"));
@@ -207,7 +223,7 @@ impl TryPage {
             imp.history.append(&row);
         }
         imp.past.set_visible(!history.is_empty());
-        let tries = history.iter().map(|attempt| (attempt.target.clone(), attempt.scope));
+        let tries = history.iter().map(|past| (past.target.clone(), past.scope));
         imp.past_tries.replace(tries.collect());
     }
 
@@ -222,6 +238,12 @@ impl TryPage {
         imp.port.set_text(&target.port.map(|port| port.to_string()).unwrap_or_default());
         start(self.upcast_ref());
     }
+}
+
+/// Local date and time of a moment (seconds since 1970), as the person is used to.
+fn moment(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| glib::DateTime::from_unix_local(seconds).ok());
+    time.and_then(|time| time.format("%x, %R").ok()).map(Into::into).unwrap_or_default()
 }
 
 fn start(from: &gtk::Widget) {

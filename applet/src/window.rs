@@ -1,6 +1,7 @@
 //! The window.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use adw::prelude::*;
@@ -14,20 +15,22 @@ use crate::clock;
 use crate::model::details::sign_in_page;
 use crate::model::network::{Identity, Network};
 use crate::model::rows::RowKey;
-use crate::model::timeline::Entry;
+use crate::model::timeline::{Entry, keep};
 
 mod actions;
 mod export;
+mod pages;
 mod trying;
 
 mod imp {
-    use super::{Cell, Client, Identity, Network, Rc, RefCell, glib};
+    use super::{Cell, Client, Entry, Identity, Network, OnceCell, Rc, RefCell, VecDeque, gio, glib};
     use adw::subclass::prelude::*;
     use gtk::CompositeTemplate;
     use gtk::prelude::*;
 
     use crate::details_page::DetailsPage;
     use crate::model::attempt::Attempt;
+    use crate::model::history::History;
     use crate::sidebar::Sidebar;
     use crate::timeline_page::TimelinePage;
     use crate::trouble_page::TroublePage;
@@ -43,13 +46,21 @@ mod imp {
         #[template_child]
         pub list_title: TemplateChild<adw::WindowTitle>,
         #[template_child]
+        pub list_menu: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub content_menu: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub primary_menu: TemplateChild<gio::MenuModel>,
+        #[template_child]
         pub list_stack: TemplateChild<gtk::Stack>,
         #[template_child]
         pub sidebar: TemplateChild<Sidebar>,
         #[template_child]
         pub content_stack: TemplateChild<gtk::Stack>,
         #[template_child]
-        pub trouble: TemplateChild<TroublePage>,
+        pub trouble_place: TemplateChild<adw::Bin>,
+        #[template_child]
+        pub absent_place: TemplateChild<adw::Bin>,
         #[template_child]
         pub pages: TemplateChild<adw::ViewStack>,
         #[template_child]
@@ -57,16 +68,21 @@ mod imp {
         #[template_child]
         pub details: TemplateChild<DetailsPage>,
         #[template_child]
-        pub try_page: TemplateChild<TryPage>,
+        pub try_place: TemplateChild<adw::Bin>,
         #[template_child]
-        pub timeline: TemplateChild<TimelinePage>,
+        pub timeline_place: TemplateChild<adw::Bin>,
+        /// Pages that are made when somebody first wants to see them.
+        pub trouble: OnceCell<TroublePage>,
+        pub try_page: OnceCell<TryPage>,
+        pub timeline: OnceCell<TimelinePage>,
+        /// What was announced while there was no timeline.
+        pub unseen: RefCell<VecDeque<Entry>>,
         /// The service is there.
         pub live: Cell<bool>,
         /// The number of the last attempt, and it itself while it is under way.
         pub run: Cell<u64>,
         pub attempt: RefCell<Option<Attempt>>,
-        /// The latest first.
-        pub history: RefCell<Vec<Attempt>>,
+        pub history: RefCell<History>,
         pub client: RefCell<Option<Client>>,
         pub network: RefCell<Rc<RefCell<Network>>>,
         /// What was selected last, to be found again after a restart of the service.
@@ -85,9 +101,6 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             Sidebar::ensure_type();
             DetailsPage::ensure_type();
-            TroublePage::ensure_type();
-            TryPage::ensure_type();
-            TimelinePage::ensure_type();
             class.bind_template();
             super::actions::install(class);
         }
@@ -162,7 +175,8 @@ impl Window {
                 window.turn_page();
             }
         });
-        self.show_link(&Link::Connecting);
+        self.set_up_menus();
+        self.turn_page();
     }
 
     fn network(&self) -> Rc<RefCell<Network>> {
@@ -194,7 +208,7 @@ impl Window {
         let imp = self.imp();
         let live = *link == Link::Live;
         if !live {
-            imp.trouble.show(link);
+            self.trouble().show(link);
         }
         imp.live.set(live);
         self.turn_page();
@@ -210,7 +224,13 @@ impl Window {
         let imp = self.imp();
         let Some(page) = imp.pages.visible_child().map(|child| imp.pages.page(&child)) else { return };
         imp.switcher.set_title(&page.title().unwrap_or_default());
-        let there = imp.live.get() || page.name().is_some_and(|name| name == "timeline");
+        let name = page.name().unwrap_or_default();
+        match name.as_str() {
+            "try" => drop(self.try_page()),
+            "timeline" => drop(self.timeline()),
+            _ => {}
+        }
+        let there = imp.live.get() || name == "timeline";
         imp.content_stack.set_visible_child_name(if there { "pages" } else { "trouble" });
     }
 
@@ -251,7 +271,11 @@ impl Window {
 
     /// Adds announcements to the timeline.
     pub fn announce(&self, entries: Vec<Entry>) {
-        self.imp().timeline.add(entries);
+        let imp = self.imp();
+        match imp.timeline.get() {
+            Some(timeline) => timeline.add(entries),
+            None => drop(keep(&mut imp.unseen.borrow_mut(), entries)),
+        }
     }
 
     /// Shows a page.

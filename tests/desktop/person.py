@@ -46,9 +46,15 @@ def text_of(node):
     return Atspi.Text.get_text(node, 0, Atspi.Text.get_character_count(node))
 
 
-def described(node, depth):
+def extents_of(node):
+    if node.get_component_iface() is None:
+        return [0, 0, 0, 0]
+    extents = Atspi.Component.get_extents(node, Atspi.CoordType.WINDOW)
+    return [extents.x, extents.y, extents.width, extents.height]
+
+
+def described(node, depth, extents):
     states = node.get_state_set()
-    extents = Atspi.Component.get_extents(node, Atspi.CoordType.WINDOW) if node.get_component_iface() is not None else None
     return {
         "depth": depth,
         "role": node.get_role_name(),
@@ -56,16 +62,17 @@ def described(node, depth):
         "description": node.get_description() or "",
         "text": text_of(node),
         "states": [name for name, state in STATES.items() if states.contains(state)],
-        "extents": [extents.x, extents.y, extents.width, extents.height] if extents else [0, 0, 0, 0],
+        "extents": extents,
     }
 
 
 def walk(node, depth=0):
     """Node and description of all that is shown: what is not, such as other pages of a stack, has no size. Neither
-    have the pages themselves, so what is in them is looked at in any case."""
-    found = described(node, depth)
-    if depth < 2 or (found["extents"][2] > 0 and found["extents"][3] > 0):
-        yield node, found
+    have the pages themselves, so what is in them is looked at in any case. Each answer is a call to the program, so
+    nothing more is asked about what is not shown."""
+    extents = extents_of(node)
+    if depth < 2 or (extents[2] > 0 and extents[3] > 0):
+        yield node, described(node, depth, extents)
     for index in range(node.get_child_count()):
         child = node.get_child_at_index(index)
         if child is not None:

@@ -6,10 +6,12 @@
 mod input;
 mod panel;
 mod screen;
+mod session;
 mod tree;
 
 pub use panel::{Notification, Panel};
 pub use screen::{Area, Film, Frame};
+pub use session::Session;
 pub use tree::{below, focused, rows};
 
 use std::fs;

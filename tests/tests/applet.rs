@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use mif_tests::daemons::program;
-use mif_tests::desktop::{Desktop, Panel, Seen, below, rows};
+use mif_tests::desktop::{Desktop, Seen, Session, below, rows};
 use mif_tests::echo::ECHO_PORT;
 use mif_tests::process::output;
-use mif_tests::served_host::ServedHost;
 use mif_tests::topology::SHARED_NAME;
 use mif_tests::universe;
 use serde_json::Value;
@@ -18,11 +17,8 @@ use serde_json::Value;
 #[test]
 fn the_window_shows_what_mifctl_shows() {
     universe::run(async |universe| {
-        let (isps, _host) = ServedHost::between_two_isps(&universe).await;
-        let desktop = Desktop::start(&universe).await;
-        let _panel = Panel::start().await;
-        let applet = desktop.applet(&[], &[]).await;
-        desktop.reads(&["eth1", "Ready"]).await;
+        let Session { isps, host: _host, desktop, panel: _panel, applet } =
+            Session::between_two_isps(&universe, &[]).await;
         let listed = status().await;
         assert_eq!(listed.len(), 4, "{listed:#?}");
         for pvd in &listed {
@@ -47,11 +43,8 @@ fn the_window_shows_what_mifctl_shows() {
 #[test]
 fn the_keyboard_is_enough() {
     universe::run(async |universe| {
-        let (isps, _host) = ServedHost::between_two_isps(&universe).await;
-        let desktop = Desktop::start(&universe).await;
-        let _panel = Panel::start().await;
-        let applet = desktop.applet(&[], &[]).await;
-        desktop.reads(&["IPv4 on eth1 · Ready", "IPv4 on eth2 · Ready"]).await;
+        let Session { isps, host: _host, desktop, panel: _panel, applet } =
+            Session::between_two_isps(&universe, &[]).await;
         desktop.keys(&["alt+Left"]);
         desktop.walk("Down", "IPv4 on eth2").await;
         desktop.keys(&["Return"]);
@@ -74,7 +67,10 @@ fn the_keyboard_is_enough() {
         let answers = [isps.first.server_v4(), isps.second.server_v4()].map(|address| address.to_string());
         desktop.reads(&["is fastest", &answers[0], &answers[1], "Connected in"]).await;
         desktop.screenshot("try");
-        desktop.keys(&["ctrl+question"]);
+        desktop.keys(&["F10"]);
+        desktop.reads(&["Export Announcements…", "About Provisioning Domains"]).await;
+        desktop.screenshot("menu");
+        desktop.keys(&["Escape", "ctrl+question"]);
         desktop.reads(&["Back to the list", "Open the sign-in page"]).await;
         desktop.screenshot("keys");
         assert_eq!(applet.log(), "", "GTK has nothing to complain about");

@@ -5,7 +5,7 @@
 use std::fs;
 
 use mif_tests::daemons::{Bus, Mifd};
-use mif_tests::desktop::{Desktop, Panel, Seen, rows};
+use mif_tests::desktop::{Desktop, Seen, Session, rows};
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::TwoIsps;
 use mif_tests::universe;
@@ -83,11 +83,8 @@ fn no_network_is_said_in_words() {
 #[test]
 fn the_panel_shows_an_icon_and_notifications() {
     universe::run(async |universe| {
-        let (isps, _host) = ServedHost::between_two_isps(&universe).await;
-        let desktop = Desktop::start(&universe).await;
-        let panel = Panel::start().await;
-        let applet = desktop.applet(&[], &[]).await;
-        desktop.reads(&["IPv4 on eth1", "Ready"]).await;
+        let Session { isps, host: _host, desktop, panel, applet } =
+            Session::between_two_isps(&universe, &[]).await;
         eventually("the icon to say how many networks there are", async || {
             let title: String = panel.property("Title").await.try_into().unwrap();
             if title == "4 networks" { Ok(()) } else { Err(title) }

@@ -5,8 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use mif_tests::desktop::{Desktop, Panel, Seen, rows};
-use mif_tests::served_host::ServedHost;
+use mif_tests::desktop::{Seen, Session, rows};
 use mif_tests::universe;
 use mif_tests::wait::eventually;
 use serde_json::Value;
@@ -25,11 +24,8 @@ fn counted(seen: &[Seen]) -> Option<(usize, usize)> {
 #[test]
 fn announcements_are_filtered_paused_and_exported() {
     universe::run(async |universe| {
-        let (isps, _host) = ServedHost::between_two_isps(&universe).await;
-        let desktop = Desktop::start(&universe).await;
-        let _panel = Panel::start().await;
-        let applet = desktop.applet(&[], &[]).await;
-        desktop.reads(&["IPv4 on eth1 · Ready", "IPv4 on eth2 · Ready"]).await;
+        let Session { isps, host: _host, desktop, panel: _panel, applet } =
+            Session::between_two_isps(&universe, &[]).await;
         desktop.keys(&["ctrl+f"]);
         desktop.reads(&["Filter", " announcements"]).await;
         desktop.types("eth2:ipv4");

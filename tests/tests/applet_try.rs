@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
 use std::time::Duration;
 
-use mif_tests::desktop::{Desktop, Panel, Seen, below, rows};
+use mif_tests::desktop::{Desktop, Seen, Session, below, rows};
 use mif_tests::echo::ECHO_PORT;
-use mif_tests::served_host::ServedHost;
 use mif_tests::topology::SHARED_NAME;
 use mif_tests::universe;
 use mif_tests::wait::{eventually, within};
+
+/// Where the applet keeps what was tried.
+const HISTORY: &str = "/run/testbed/home/.local/state/mif-applet/attempts.jsonl";
 
 /// How long anything may take that is to be done at once.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -35,12 +38,9 @@ fn card(seen: &[Seen], network: &str) -> String {
 #[test]
 fn a_race_has_a_winner() {
     universe::run(async |universe| {
-        let (isps, host) = ServedHost::between_two_isps(&universe).await;
+        let Session { isps, host, desktop, panel: _panel, applet } =
+            Session::between_two_isps(&universe, &["--try"]).await;
         isps.first.drop_connections();
-        let desktop = Desktop::start(&universe).await;
-        let _panel = Panel::start().await;
-        let applet = desktop.applet(&["--try"], &[]).await;
-        desktop.reads(&["IPv4 on eth1", "IPv4 on eth2"]).await;
         type_target(&desktop).await;
         choose(&desktop, "Race over all networks").await;
         desktop.press("push button", "Try").await;
@@ -61,9 +61,45 @@ fn a_race_has_a_winner() {
         for loser in ["IPv4 on eth1", "IPv6 via fe80::ff:fe00:102"] {
             assert!(card(&seen, loser).contains("Given up"), "{}", card(&seen, loser));
         }
+        // The winner is above all others.
+        let cards = below(&seen, "table", "Results");
+        let first =
+            cards.iter().filter(|it| it.role == "table cell").min_by_key(|it| (it.extents[1], it.extents[0]));
+        assert!(
+            won.starts_with(&first.unwrap().words().split(" · ").next().unwrap().to_owned()),
+            "{first:?}"
+        );
         desktop.screenshot("race");
         assert_eq!(applet.log(), "", "GTK has nothing to complain about");
+        desktop.keys(&["ctrl+q"]);
+        applet.ended().await;
+        what_was_tried_is_remembered(&desktop).await;
     });
+}
+
+/// After a restart the history is there; the keyboard reaches it and tries once more; and it is forgotten when a person
+/// wants that.
+async fn what_was_tried_is_remembered(desktop: &Desktop) {
+    let applet = desktop.applet(&[], &[]).await;
+    desktop.reads(&["IPv4 on eth1 · Ready", "IPv4 on eth2 · Ready"]).await;
+    desktop.keys(&["ctrl+t"]);
+    let past = async |count: usize| {
+        let past = |seen: &[Seen]| {
+            let rows = rows(seen, "Last attempts");
+            let named = rows.iter().all(|row| row.words().contains(SHARED_NAME));
+            (rows.len() == count && named).then_some(())
+        };
+        desktop.until(&format!("{count} attempts in the history"), past).await;
+    };
+    past(1).await;
+    desktop.walk("Tab", SHARED_NAME).await;
+    desktop.screenshot("history");
+    desktop.keys(&["Return"]);
+    past(2).await;
+    desktop.press("push button", "Forget").await;
+    past(0).await;
+    assert_eq!(fs::read_to_string(HISTORY).unwrap(), "");
+    assert_eq!(applet.log(), "", "GTK has nothing to complain about");
 }
 
 /// Chooses where to try.
@@ -78,12 +114,9 @@ async fn choose(desktop: &Desktop, scope: &str) {
 #[test]
 fn an_attempt_is_given_up() {
     universe::run(async |universe| {
-        let (isps, host) = ServedHost::between_two_isps(&universe).await;
+        let Session { isps, host, desktop, panel: _panel, applet } =
+            Session::between_two_isps(&universe, &["--try"]).await;
         isps.first.drop_connections();
-        let desktop = Desktop::start(&universe).await;
-        let _panel = Panel::start().await;
-        let applet = desktop.applet(&["--try"], &[]).await;
-        desktop.reads(&["IPv4 on eth1", "IPv4 on eth2"]).await;
         type_target(&desktop).await;
         desktop.keys(&["Return"]);
         desktop.reads(&["Connecting to", "of 4 networks done"]).await;

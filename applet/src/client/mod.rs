@@ -56,8 +56,8 @@ pub enum Command {
 pub enum Event {
     /// How the connection to the service is.
     Link(Link),
-    /// Everything anew.
-    Reset(Box<State>),
+    /// Everything anew, and what is known already of the PvD that is shown first.
+    Reset(Box<State>, Vec<Update>),
     /// Changes, in order.
     Changed(Vec<Update>),
     /// Announcements, as they came.

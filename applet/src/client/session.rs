@@ -71,9 +71,14 @@ impl Desk {
             let error = match Watch::begin(&connection).await {
                 Ok((watch, state)) => {
                     *pause = PAUSES.0;
+                    let first = if self.shown.is_none() {
+                        watch::first(&connection, &state).await
+                    } else {
+                        Vec::new()
+                    };
                     self.tell(Event::Link(Link::Live)).await?;
                     self.tell(Event::Announced(vec![timeline::service(clock::since_1970(), true)])).await?;
-                    self.tell(Event::Reset(Box::new(state))).await?;
+                    self.tell(Event::Reset(Box::new(state), first)).await?;
                     let error = watch.run(self).await?;
                     self.tell(Event::Announced(vec![timeline::service(clock::since_1970(), false)])).await?;
                     error
@@ -208,6 +213,7 @@ fn link(error: &watch::Error) -> Link {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -219,5 +225,31 @@ mod tests {
         assert_eq!(of("org.freedesktop.DBus.Error.UnknownMethod"), Link::Incompatible("why".into()));
         assert_eq!(link(&watch::Error::Closed(ClosedReason::Shutdown)), Link::NotRunning(String::new()));
         assert!(matches!(link(&watch::Error::Bus(mif::Error::Disconnected)), Link::NoBus(_)));
+    }
+
+    /// What is tried again by itself leaves the window what it says; what a person asks for shows that it is done.
+    #[tokio::test]
+    async fn only_a_person_has_it_say_that_it_connects() {
+        let (commands, inbox) = mpsc::channel(1);
+        let (outbox, events) = async_channel::bounded(1);
+        let nowhere = BusChoice::Address("unix:path=/nowhere/at/all".to_owned());
+        let session = tokio::spawn(run(nowhere, inbox, outbox));
+        let told = async || match events.recv().await.unwrap() {
+            Event::Link(Link::Connecting) => "connecting",
+            Event::Link(Link::NoBus(_)) => "no bus",
+            other => panic!("{other:?}"),
+        };
+        let limit = Duration::from_secs(20);
+        let all = async {
+            let begin = [told().await, told().await, told().await];
+            commands.send(Command::Retry).await.unwrap();
+            (begin, [told().await, told().await])
+        };
+        let (by_itself, asked) = tokio::time::timeout(limit, all).await.unwrap();
+        assert_eq!(by_itself, ["connecting", "no bus", "no bus"]);
+        assert_eq!(asked, ["connecting", "no bus"]);
+        drop(events);
+        drop(commands);
+        session.await.unwrap();
     }
 }

@@ -19,7 +19,7 @@ use super::session::{Desk, WindowGone};
 use super::value::values;
 use super::{Command, Event, attempt};
 use crate::clock;
-use crate::model::network::Update;
+use crate::model::network::{self, Update};
 use crate::model::timeline::{Entry, Ledger};
 use crate::model::{Values, ValuesByElement};
 
@@ -60,6 +60,8 @@ pub struct Watch {
     /// Objects that are to be read when others are.
     waiting: VecDeque<Object>,
     read_at: Option<Instant>,
+    /// What was told last of the PvD on display: the same once more wakes nobody.
+    told: Vec<Update>,
     updates: Vec<Update>,
     entries: Vec<Entry>,
 }
@@ -108,6 +110,7 @@ impl Watch {
             reading: FuturesUnordered::new(),
             waiting: VecDeque::new(),
             read_at: None,
+            told: Vec::new(),
             updates: Vec::new(),
             entries: Vec::new(),
         };
@@ -206,6 +209,7 @@ impl Watch {
 
     fn gone(&mut self, path: &OwnedObjectPath) {
         self.known.remove(path);
+        self.told.clear();
         self.dirty.remove(&Object::Interface(path.clone()));
         self.dirty.remove(&Object::Pvd(path.clone()));
     }
@@ -301,6 +305,12 @@ impl Watch {
     fn took(&mut self, read: mif::Result<Read>) -> Result<(), Error> {
         let read = read?;
         self.awaited += i64::from(read.listed);
+        if matches!(*read.updates, [.., Update::Elements(..)]) {
+            if read.updates == self.told {
+                return Ok(());
+            }
+            self.told.clone_from(&read.updates);
+        }
         for update in read.updates {
             // What has gone meanwhile does not come back.
             let known = match &update {
@@ -336,6 +346,12 @@ impl Watch {
     }
 }
 
+/// Reads what is shown first, so that a window can begin with all that it shows. What fails is read again later.
+pub(super) async fn first(connection: &Connection, state: &State) -> Vec<Update> {
+    let Some(path) = network::first(state) else { return Vec::new() };
+    read_pvd(connection.clone(), path.clone(), true).await.unwrap_or_default().updates
+}
+
 /// Asks for the announcements of a PvD that is new.
 async fn announce_pvd(subscriber: Option<Subscriber>, path: OwnedObjectPath) -> mif::Result<u32> {
     let Some(subscriber) = subscriber else { return Ok(0) };
@@ -364,12 +380,11 @@ async fn read_pvd(connection: Connection, path: OwnedObjectPath, shown: bool) ->
     let mut updates = Vec::with_capacity(2);
     let mut by_element = ValuesByElement::new();
     if shown {
-        for element in &pvd.elements {
-            // One that went meanwhile has no values.
-            if let Ok(told) = proxy.get_all_configuration_data(element.as_str()).await {
-                by_element.insert(element.clone(), values(&told));
-            }
-        }
+        let told = pvd.elements.iter().map(|element| proxy.get_all_configuration_data(element.as_str()));
+        let told = futures_util::future::join_all(told).await;
+        // One that went meanwhile has no values.
+        let told = pvd.elements.iter().zip(told).filter_map(|(element, told)| Some((element, told.ok()?)));
+        by_element.extend(told.map(|(element, told)| (element.clone(), values(&told))));
         updates.push(Update::Elements(path, by_element));
     }
     updates.insert(0, Update::Pvd(Box::new(pvd), any));

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use gettextrs::gettext;
+use serde::{Deserialize, Serialize};
 use zbus::OwnedObjectPath;
 
 use super::time::took;
@@ -12,11 +13,9 @@ use super::words::{counted, fill, isolated, joined, plain};
 /// The most networks that one attempt is made in.
 pub const LANES: usize = 64;
 
-/// How many past attempts are kept.
-pub const HISTORY: usize = 20;
-
 /// Where to try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// In each network, side by side.
     #[default]
@@ -42,7 +41,7 @@ impl Scope {
 }
 
 /// What to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// A host name, or an address as text.
     pub name: String,

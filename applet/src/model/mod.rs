@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod condition;
 pub mod details;
+pub mod history;
 pub mod network;
 pub mod notice;
 pub mod rows;

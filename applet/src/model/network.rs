@@ -34,7 +34,7 @@ pub struct Pvd {
 }
 
 /// Something that the service told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Update {
     /// An interface came or changed.
     Interface(Interface),
@@ -150,7 +150,7 @@ impl Network {
         let mut pvds: Vec<&Pvd> = self.pvds.values().collect();
         pvds.sort_by_cached_key(|pvd| {
             let ifindex = self.interface_of(&pvd.facts).map_or(u32::MAX, |interface| interface.ifindex);
-            (ifindex, pvd.facts.origin == Origin::Implicit, pvd.facts.id.clone())
+            (ifindex, place(&pvd.facts))
         });
         pvds
     }
@@ -259,6 +259,18 @@ impl Network {
     }
 }
 
+/// The first PvD of the list.
+pub fn first(state: &State) -> Option<&OwnedObjectPath> {
+    let interfaces = state.interfaces.iter().filter(|interface| !interface.pvds.is_empty());
+    let pvds = &interfaces.min_by_key(|interface| interface.ifindex)?.pvds;
+    pvds.iter().min_by_key(|pvd| place(pvd)).map(|pvd| &pvd.path)
+}
+
+/// The place of a PvD among those of its interface: explicit ones first.
+fn place(pvd: &ProvisioningDomain) -> (bool, &str) {
+    (pvd.origin == Origin::Implicit, &pvd.id)
+}
+
 /// What an interface is called: what people call it, and its name.
 pub fn interface_title(interface: &Interface) -> String {
     if interface.display_name == interface.name {
@@ -334,6 +346,18 @@ mod tests {
         network.apply(Update::Interface(interface("eth0")));
         let rows = ["eth0", "eth1", "a.example", "b.example", "IPv4 on eth1"];
         assert_eq!(shown(&network), rows);
+    }
+
+    #[test]
+    fn the_first_of_the_list_is_known_before_there_is_a_list() {
+        for ids in [&["implicit:eth1:ipv4", "b.example", "a.example"][..], &["implicit:eth1:ipv4"], &[]] {
+            let rows = network(ids).rows();
+            let listed = rows.iter().find_map(|row| match row {
+                RowKey::Pvd(path) => Some(path),
+                RowKey::Interface(_) => None,
+            });
+            assert_eq!(first(&state(ids)), listed);
+        }
     }
 
     #[test]

@@ -47,16 +47,17 @@ fn install_tries(class: &mut <imp::Window as ObjectSubclass>::Class) {
     class.install_action("win.begin-try", None, |window, _, _| window.begin_try());
     class.install_action("win.try", None, |window, _, _| window.start_try());
     class.install_action("win.cancel-try", None, |window, _, _| window.cancel_try());
+    class.install_action("win.forget-tries", None, |window, _, _| window.forget_tries());
 }
 
 fn install_timeline(class: &mut <imp::Window as ObjectSubclass>::Class) {
     class.install_action("win.find", None, |window, _, _| {
         window.show_page("timeline");
-        window.imp().timeline.search();
+        window.timeline().search();
     });
     class.install_action("win.pause", None, |window, _, _| {
         window.show_page("timeline");
-        window.imp().timeline.toggle_pause();
+        window.timeline().toggle_pause();
     });
     class.install_action("win.export", None, |window, _, _| window.export());
 }

@@ -32,7 +32,7 @@ impl super::Window {
     }
 
     fn write(&self, file: &gio::File) {
-        let text = self.imp().timeline.to_json();
+        let text = self.timeline().to_json();
         let lines = text.lines().count();
         let window = self.downgrade();
         let flags = gio::FileCreateFlags::REPLACE_DESTINATION;
