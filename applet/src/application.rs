@@ -40,6 +40,8 @@ mod imp {
         pub window: RefCell<Option<Window>>,
         /// The window is there, but not what it is to show.
         pub withheld: Cell<bool>,
+        /// It is there, but not on the screen yet.
+        pub drawing: Cell<bool>,
         /// What is to be done when it is shown.
         pub wishes: RefCell<Vec<super::presenting::Wish>>,
         /// It is known what to show.
@@ -260,8 +262,8 @@ impl Application {
                     first.into_iter().for_each(|update| drop(network.apply(update)));
                 }
                 self.with_window(Window::reset);
-                self.notice();
                 self.inform();
+                self.notice();
             }
             Event::Changed(updates) => self.change(updates),
             Event::Announced(entries) => self.announce(entries),

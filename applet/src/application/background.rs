@@ -77,6 +77,10 @@ impl Application {
     pub(super) fn show_icon(&self) {
         let imp = self.imp();
         let Some(client) = imp.client.get() else { return };
+        // The window comes first.
+        if !imp.informed.get() || imp.drawing.get() {
+            return;
+        }
         let live = imp.link.borrow().as_ref() == Some(&Link::Live);
         let wanted = imp.preferences.borrow().status_icon;
         client.show_icon(wanted.then(|| StatusIcon::new(&imp.network.borrow(), live)));

@@ -1,13 +1,15 @@
 //! The window comes with what it is to show, rather than empty and then once more.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gtk::glib;
+use gtk::{gdk, glib};
 
 use super::Application;
-use crate::client::Link;
+use crate::client::{Command, Link};
 use crate::window::Window;
 
 /// How long it waits for that; then it comes without.
@@ -46,14 +48,16 @@ impl Application {
             let application = self.downgrade();
             window.connect_destroy(move |_| {
                 if let Some(application) = application.upgrade() {
-                    application.imp().window.take();
-                    application.imp().withheld.set(false);
+                    let imp = application.imp();
+                    imp.window.take();
+                    imp.withheld.set(false);
+                    imp.drawing.set(false);
                 }
             });
             imp.window.replace(Some(window));
         }
         if !imp.withheld.get() {
-            self.with_window(gtk::prelude::GtkWindowExt::present);
+            self.present();
         }
     }
 
@@ -73,13 +77,50 @@ impl Application {
 
     /// It is known what to show.
     pub(super) fn inform(&self) {
-        self.imp().informed.set(true);
+        let imp = self.imp();
+        imp.informed.set(true);
         self.release();
+        if !imp.drawing.get() {
+            self.drawn();
+        }
+    }
+
+    fn present(&self) {
+        self.with_window(|window| {
+            let first = !window.is_mapped();
+            window.present();
+            if let Some(clock) = window.frame_clock().filter(|_| first) {
+                self.wait_for_frame(&clock);
+            }
+        });
+    }
+
+    /// What else is to be done keeps the first frame waiting no longer.
+    fn wait_for_frame(&self, clock: &gdk::FrameClock) {
+        self.imp().drawing.set(true);
+        let application = self.downgrade();
+        let handler = Rc::new(Cell::new(None));
+        let own = handler.clone();
+        handler.set(Some(clock.connect_after_paint(move |clock| {
+            own.take().into_iter().for_each(|handler| clock.disconnect(handler));
+            if let Some(application) = application.upgrade() {
+                application.imp().drawing.set(false);
+                application.drawn();
+            }
+        })));
+    }
+
+    /// What is known is on the screen, or there is no window.
+    fn drawn(&self) {
+        if let Some(client) = self.imp().client.get() {
+            client.send(Command::Drawn);
+        }
+        self.show_icon();
     }
 
     fn release(&self) {
         if self.imp().withheld.replace(false) {
-            self.with_window(gtk::prelude::GtkWindowExt::present);
+            self.present();
             for Wish(act) in self.imp().wishes.take() {
                 self.with_window(act);
             }

@@ -49,6 +49,8 @@ pub enum Command {
     CancelTry,
     /// Connect now rather than later.
     Retry,
+    /// What came with the Reset is on the screen: from now on reading keeps nothing of that waiting.
+    Drawn,
 }
 
 /// What the bus tells.

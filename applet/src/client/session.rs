@@ -143,7 +143,7 @@ impl Desk {
                 self.shown = shown;
                 Ok(false)
             }
-            Command::Refresh(_) => Ok(false),
+            Command::Refresh(_) | Command::Drawn => Ok(false),
         }
     }
 

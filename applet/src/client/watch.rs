@@ -26,6 +26,9 @@ use crate::model::{Values, ValuesByElement};
 /// Changes are read at most this often.
 const PACE: Duration = Duration::from_millis(150);
 
+/// When the window does not say that it is drawn, it is taken to be so after this time.
+const HEAD_START: Duration = Duration::from_secs(1);
+
 /// Objects read at the same time; a subscriber may have 64 requests outstanding.
 const AT_ONCE: usize = 16;
 
@@ -54,6 +57,8 @@ pub struct Watch {
     ledger: Ledger,
     /// Messages of listings that are to come before what is there is known.
     awaited: i64,
+    /// The listing was asked for.
+    asked: bool,
     settled: bool,
     dirty: HashSet<Object>,
     reading: FuturesUnordered<BoxFuture<'static, mif::Result<Read>>>,
@@ -105,6 +110,7 @@ impl Watch {
             known: HashMap::new(),
             ledger: Ledger::default(),
             awaited: 0,
+            asked: false,
             settled: false,
             dirty: HashSet::new(),
             reading: FuturesUnordered::new(),
@@ -119,7 +125,7 @@ impl Watch {
 
     /// Goes on until the service is gone. Returns why.
     pub(super) async fn run(mut self, desk: &mut Desk) -> Result<Error, WindowGone> {
-        self.ask_for_interfaces();
+        let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
         loop {
             let pause = self.pause();
             let step = tokio::select! {
@@ -131,6 +137,10 @@ impl Watch {
                 Some(read) = self.reading.next(), if !self.reading.is_empty() => self.took(read),
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
                     self.read_dirty();
+                    Ok(())
+                }
+                () = &mut head_start, if !self.asked => {
+                    self.ask_for_interfaces();
                     Ok(())
                 }
                 command = desk.command() => {
@@ -238,6 +248,7 @@ impl Watch {
             Command::CancelTry => desk.cancel_attempt(),
             // It is connected.
             Command::Retry => {}
+            Command::Drawn => self.ask_for_interfaces(),
         }
     }
 
@@ -247,7 +258,11 @@ impl Watch {
         }
     }
 
-    fn ask_for_interfaces(&self) {
+    /// Has everything listed, once.
+    fn ask_for_interfaces(&mut self) {
+        if std::mem::replace(&mut self.asked, true) {
+            return;
+        }
         let subscriber = self.subscriber.clone();
         let ask = async move {
             let listed = subscriber.announce_interfaces().await?;
@@ -264,7 +279,12 @@ impl Watch {
 
     /// Sees whether all is listed that was there when the watch began: from then on things are new.
     fn settle(&mut self) {
-        self.settled |= self.awaited <= 0 && self.reading.is_empty() && self.waiting.is_empty();
+        let listed = self.asked && self.awaited <= 0 && self.reading.is_empty() && self.waiting.is_empty();
+        if listed && !self.settled {
+            self.settled = true;
+            // What went between the reading of the state and the listing is in neither.
+            self.updates.push(Update::Listed(self.known.keys().cloned().collect()));
+        }
     }
 
     /// Keeps as many reads going as are useful.

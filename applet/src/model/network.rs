@@ -1,6 +1,6 @@
 //! The interfaces and provisioning domains of the machine, as told by the service so far.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use gettextrs::gettext;
@@ -44,6 +44,8 @@ pub enum Update {
     Pvd(Box<ProvisioningDomain>, Values),
     /// A PvD went.
     PvdGone(OwnedObjectPath),
+    /// All interfaces and PvDs that there are.
+    Listed(HashSet<OwnedObjectPath>),
     /// Where the values of the PvD that is shown come from.
     Elements(OwnedObjectPath, ValuesByElement),
     /// Properties of the Manager.
@@ -113,6 +115,11 @@ impl Network {
             Update::PvdGone(path) => {
                 self.pvds.remove(&path);
                 Some(path)
+            }
+            Update::Listed(paths) => {
+                self.interfaces.retain(|path, _| paths.contains(path));
+                self.pvds.retain(|path, _| paths.contains(path));
+                None
             }
             Update::Elements(path, by_element) => {
                 self.pvds.get_mut(&path)?.by_element = by_element;
@@ -374,6 +381,14 @@ mod tests {
         network.apply(Update::InterfaceGone(path("interface", "eth1")));
         assert!(network.rows().is_empty());
         assert_eq!(network.len(), 0);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_gone() {
+        let mut network = network(&["a.example", "b.example"]);
+        let listed = [path("interface", "eth1"), path("pvd", "b.example")];
+        network.apply(Update::Listed(listed.into()));
+        assert_eq!(shown(&network), ["eth1", "b.example"]);
     }
 
     #[test]
