@@ -338,7 +338,41 @@ fn without_descriptors_left_it_refuses_in_words_and_goes_on() {
         let again = place.host.bus.connect().await;
         let connected = mif::connect_to_address(&again, &pvd, &request);
         completes("a connection for a new client", connected).await.unwrap();
+        storm_of_sockets(&place).await;
     });
+}
+
+/// More sockets at once than the service has descriptors. Not a test of its own: the kernel counts the descriptors that
+/// all processes of a user have on their way, and a service that may have few cannot send one meanwhile.
+async fn storm_of_sockets(place: &Place) {
+    const CLIENTS: usize = 6;
+    const AT_ONCE: usize = 50;
+    let pvd = place.pvd().await;
+    let before = place.host.descriptors();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(place.host.bus.connect().await);
+    }
+    for _ in 0..3 {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        for number in 0..CLIENTS * AT_ONCE {
+            let call = zbus::Message::method_call(&pvd, "BindSocket").destination("org.ietf.Mif1");
+            let call = call.interface(PVD).build(&(zbus::Fd::from(&socket), none())).unwrap();
+            completes("the bus to take a call", clients[number % CLIENTS].send(&call)).await.unwrap();
+        }
+        // The bus itself refuses what is called while 64 descriptors wait for the service to read them.
+        for client in &clients {
+            eventually("an answer behind all that", async || {
+                let read = completes("an answer", mif::State::read(client)).await;
+                read.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
+        }
+    }
+    drop(clients);
+    assert_eq!(place.host.mifd.process().exit_status(), None);
+    place.host.wait_for_no_more_descriptors_than(before).await;
+    place.live().await.echoes();
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct CallQueues<C, M> {
     /// The clients of which a call can be served, the one whose turn it is first.
     turns: VecDeque<C>,
     held: Weight,
+    /// How many calls may have brought file descriptors.
+    lending: usize,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,15 @@ struct Queue<M> {
 
 impl<C, M> Default for CallQueues<C, M> {
     fn default() -> Self {
-        Self { queues: BTreeMap::new(), turns: VecDeque::new(), held: Weight::default() }
+        Self::with_lending(LENDING)
+    }
+}
+
+impl<C, M> CallQueues<C, M> {
+    /// Where so many of the calls may have brought file descriptors.
+    pub const fn with_lending(lending: usize) -> Self {
+        let held = Weight { bytes: 0, lending: 0 };
+        Self { queues: BTreeMap::new(), turns: VecDeque::new(), held, lending }
     }
 }
 
@@ -58,7 +68,7 @@ impl<C: Ord + Clone, M> CallQueues<C, M> {
         let all = self.held.and(weight);
         // One call of any size is let in, for it is here already.
         let too_large = own.bytes > BYTES_PER_CLIENT || all.bytes > BYTES;
-        let lent = weight.lending > 0 && (own.lending > LENDING_PER_CLIENT || all.lending > LENDING);
+        let lent = weight.lending > 0 && (own.lending > LENDING_PER_CLIENT || all.lending > self.lending);
         if lent || calls >= CALLS_PER_CLIENT || (too_large && calls > 0) {
             return Err(call);
         }
@@ -213,6 +223,10 @@ mod tests {
             }
         }
         assert_eq!(queues.push(&99, 7, lending), Err(7), "all together");
+        let mut queues = CallQueues::with_lending(2);
+        queues.push(&0, 7, lending).unwrap();
+        queues.push(&1, 7, lending).unwrap();
+        assert_eq!(queues.push(&2, 7, lending), Err(7));
     }
 
     #[derive(Clone, Debug)]

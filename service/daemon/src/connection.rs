@@ -4,6 +4,9 @@
 //! socket's queue then wakes this process to tell that there is room again, which nobody waits for: one wakeup for
 //! each reply and signal. Here the socket is watched for room only while a write waits for it.
 
+mod room;
+
+use room::Room;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -40,7 +43,7 @@ impl Runtime for OnTokio {
     fn register_io_source(&self, source: IoSource) -> io::Result<Watched> {
         // SAFETY: the source owns its descriptor together with its clones, and never changes it.
         let readable = unsafe { AsyncFd::register_with_interest(source, tokio::io::Interest::READABLE) }?;
-        Ok(Watched { readable, room: Mutex::default() })
+        Ok(Watched { readable, room: Mutex::default(), room_to_read: Mutex::default() })
     }
 
     fn sleep(&self, duration: Duration) -> tokio::time::Sleep {
@@ -83,6 +86,7 @@ pub struct Watched {
     readable: AsyncFd<IoSource>,
     /// There only while a write waits: a second descriptor, because one descriptor is watched once.
     room: Mutex<Option<AsyncFd<OwnedFd>>>,
+    room_to_read: Mutex<Room>,
 }
 
 impl PollIo for Watched {
@@ -107,6 +111,8 @@ impl Watched {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut ready = ready!(self.readable.poll_read_ready(context))?;
+            let mut room = self.room_to_read.lock().unwrap_or_else(PoisonError::into_inner);
+            ready!(room.poll(context, self.readable.get_ref().as_fd()));
             if let Ok(done) = ready.try_io(|_| operation()) {
                 return Poll::Ready(done);
             }

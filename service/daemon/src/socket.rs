@@ -19,8 +19,12 @@ use std::os::unix::fs::fchown;
 use std::sync::LazyLock;
 
 /// How many descriptors are kept for what callers send: more than calls may bring that wait to be served, or to be read.
-/// A quarter of all, where there are few.
+/// A quarter of all, where there are few, but more than one message brings.
 const RESERVED: u64 = 2_048;
+const RESERVED_AT_LEAST: u64 = 24;
+
+/// How many descriptors one message may bring: more the system bus does not let through.
+pub const BROUGHT_AT_ONCE: usize = 16;
 
 /// What keeps a socket inside a provisioning domain, whatever its addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,12 +200,27 @@ fn new(scope: Scope, family: SocketAddr, kind: Type, protocol: socket2::Protocol
 /// Whether a descriptor of this number is of those that sockets made here must leave to others. The kernel gives the
 /// lowest number that is free. Who sends a descriptor to a process that can take none ends its connection to the bus.
 fn is_reserved(number: RawFd) -> bool {
-    /// Asked for once: each connection comes by here, and the limit is set before the service starts.
-    static RESERVED_FROM: LazyLock<Option<u64>> = LazyLock::new(|| {
-        let (allowed, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-        Some(allowed.saturating_sub(RESERVED.min(allowed / 4)))
-    });
-    RESERVED_FROM.is_some_and(|first| u64::try_from(number).is_ok_and(|number| number >= first))
+    let first = ALLOWED.map(|allowed| allowed.saturating_sub(reserved(allowed)));
+    first.is_some_and(|first| u64::try_from(number).is_ok_and(|number| number >= first))
+}
+
+/// Asked for once: each connection comes by here, and the limit is set before the service starts.
+static ALLOWED: LazyLock<Option<u64>> =
+    LazyLock::new(|| getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(allowed, _)| allowed));
+
+fn reserved(allowed: u64) -> u64 {
+    (allowed / 4).clamp(RESERVED_AT_LEAST, RESERVED)
+}
+
+/// Whether what callers send may need more descriptors than are kept for it.
+pub fn descriptors_are_few() -> bool {
+    ALLOWED.is_some_and(|allowed| reserved(allowed) < RESERVED)
+}
+
+/// How many descriptors callers may have here at once, besides those of the message that is read.
+pub fn descriptors_for_callers() -> usize {
+    let reserved = ALLOWED.map_or(RESERVED, reserved);
+    usize::try_from(reserved).map_or(usize::MAX, |reserved| reserved - BROUGHT_AT_ONCE)
 }
 
 fn bind(socket: &Socket, scope: Scope, source: IpAddr) -> io::Result<()> {

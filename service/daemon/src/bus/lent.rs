@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zbus::Message;
 
 /// How many calls may be at work on sockets of callers at once, over all users: fewer than there are threads for
-/// work that blocks, so that others always find one.
+/// work that blocks, so that others always find one. Where descriptors are few, as many as there are for it.
 const AT_WORK: u32 = 256;
 
 /// A message with descriptors. Wherever it is dropped, they are closed on a thread of their own.
@@ -65,8 +65,11 @@ pub fn without_descriptors(call: &Message) -> zbus::Result<Message> {
 
 /// How much work on callers' sockets is under way. It is counted until the work is done and not until nobody wants
 /// it any more: a caller can make it last.
-#[derive(Clone, Debug, Default)]
-pub struct Workload(Arc<Mutex<BTreeMap<u32, u32>>>);
+#[derive(Clone, Debug)]
+pub struct Workload {
+    by_user: Arc<Mutex<BTreeMap<u32, u32>>>,
+    at_once: u32,
+}
 
 /// A place in the workload, for as long as it lives.
 #[derive(Debug)]
@@ -76,12 +79,18 @@ pub struct Place {
 }
 
 impl Workload {
+    /// For `descriptors` in all: each call needs two.
+    pub fn new(descriptors: usize) -> Self {
+        let at_once = u32::try_from(descriptors / 2).unwrap_or(AT_WORK).min(AT_WORK);
+        Self { by_user: Arc::default(), at_once }
+    }
+
     /// A place for a user, unless there is none left for it or at all.
     pub fn enter(&self, uid: u32) -> Result<Place, Exceeded> {
-        let mut by_user = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let (held, of_user) = (Held::Connection, by_user.get(&uid).copied().unwrap_or(0));
-        let limit = if uid == 0 { AT_WORK } else { held.per_user() };
-        if of_user >= limit || by_user.values().sum::<u32>() >= AT_WORK {
+        let limit = if uid == 0 { self.at_once } else { held.per_user().min(self.at_once) };
+        if of_user >= limit || by_user.values().sum::<u32>() >= self.at_once {
             return Err(Exceeded { held, limit, by_user: true });
         }
         by_user.insert(uid, of_user + 1);
@@ -91,7 +100,7 @@ impl Workload {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_user = self.workload.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_user = self.workload.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = by_user.get_mut(&self.uid) {
             *count -= 1;
             if *count == 0 {
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_user_has_its_places_and_all_together_too() {
-        let workload = Workload::default();
+        let workload = Workload::new(2_000);
         let enter = |uid: u32, count: u32| -> Vec<Place> {
             (0..count).map(|_| workload.enter(uid).unwrap()).collect()
         };
@@ -133,6 +142,12 @@ mod tests {
         workload.enter(1000).unwrap_err();
         drop(first);
         drop(enter(1000, 1));
-        assert!(workload.0.lock().unwrap().is_empty());
+        let few = Workload::new(7);
+        let places: Vec<Place> = (0..3).map(|_| few.enter(1000).unwrap()).collect();
+        few.enter(1000).unwrap_err();
+        few.enter(0).unwrap_err();
+        drop(places);
+        few.enter(0).unwrap();
+        assert!(workload.by_user.lock().unwrap().is_empty());
     }
 }

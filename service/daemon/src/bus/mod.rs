@@ -39,7 +39,7 @@ use futures_util::{FutureExt, StreamExt};
 use lent::Workload;
 use mif_core::announcement::CloseReason;
 use mif_core::broadcast::{Broadcast, Coalescer};
-use mif_core::call_queues::CallQueues;
+use mif_core::call_queues::{CallQueues, LENDING};
 use mif_core::change::Change;
 use mif_core::deliveries::Deliveries;
 use mif_core::engine::Batch;
@@ -64,6 +64,9 @@ pub const BUS_NAME: &str = "org.ietf.Mif1";
 const PROGRESS_QUEUE: usize = 256;
 /// How many messages are read before something is served and sent again.
 const READ_AT_ONCE: usize = 256;
+/// When the bus is asked about a client again, and how often at most.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(2);
+const ASKED_AT_MOST: u32 = 5;
 /// How many answers of the bus about clients may wait.
 const INTRODUCTION_QUEUE: usize = 64;
 
@@ -192,6 +195,9 @@ impl Bus {
         let (progress, progress_out) = mpsc::channel(PROGRESS_QUEUE);
         let (introductions, introductions_out) = mpsc::channel(INTRODUCTION_QUEUE);
         let translator = Arc::new(Translator::new(constants.translation.clone()));
+        // Where descriptors are few: a quarter for calls that wait, the rest for those at work.
+        let descriptors = crate::socket::descriptors_for_callers();
+        let waiting = LENDING.min(descriptors / 4);
         let bus = Self {
             connection,
             peers,
@@ -211,12 +217,12 @@ impl Bus {
             clients: Clients::default(),
             works: Works::default(),
             usage: Usage::default(),
-            workload: Workload::default(),
+            workload: Workload::new(descriptors - waiting),
             places: PlacesByUser::default(),
             translator,
             router: Router::off(),
             managed_objects: None,
-            calls: CallQueues::default(),
+            calls: CallQueues::with_lending(waiting),
             direct: Vec::new(),
             progress,
             introductions,
@@ -430,7 +436,7 @@ impl Bus {
         let on_a_bus = !matches!(self.peers, Peers::Ourselves);
         let ask = async move {
             let credentials = if on_a_bus {
-                Credentials::ask(&connection, &client).await
+                patiently(|| Credentials::ask(&connection, &client)).await
             } else {
                 Ok(Credentials::ourselves())
             };
@@ -439,6 +445,17 @@ impl Bus {
         };
         tokio::spawn(ask.boxed());
     }
+}
+
+/// Asks the bus again when no answer comes: dbus-daemon drops its own answers, too, while more descriptors wait for this
+/// service than it keeps for anybody.
+async fn patiently<T, F: Future<Output = zbus::Result<T>>>(ask: impl Fn() -> F) -> zbus::Result<T> {
+    for _ in 0..ASKED_AT_MOST {
+        if let Ok(answer) = tokio::time::timeout(ASKED_AGAIN_AFTER, ask()).await {
+            return answer;
+        }
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
 }
 
 async fn wait_until(deadline: BootTime) {
