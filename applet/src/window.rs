@@ -90,6 +90,8 @@ mod imp {
         pub clock: RefCell<Option<glib::SourceId>>,
         pub chooser: RefCell<Option<gtk::FileChooserNative>>,
         pub ticks: Cell<u32>,
+        /// There is trouble that the window has not turned to yet.
+        pub unfaced: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -213,8 +215,15 @@ impl Window {
         imp.live.set(live);
         self.turn_page();
         imp.list_stack.set_visible_child_name(if live { "list" } else { "trouble" });
-        if !live && *link != Link::Connecting {
-            // In a narrow window, what to do is on the other page.
+        imp.unfaced.set(!live && *link != Link::Connecting);
+        self.face_trouble();
+    }
+
+    /// In a narrow window, what to do is on the other page. That is turned to when the pages have a size, at the latest
+    /// when this is called after the first frame: before, GTK complains of how they are laid out.
+    pub fn face_trouble(&self) {
+        let imp = self.imp();
+        if imp.leaflet.width() > 0 && imp.unfaced.take() {
             imp.leaflet.set_visible_child_name("content");
         }
     }
