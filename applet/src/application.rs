@@ -15,6 +15,7 @@ use zbus::OwnedObjectPath;
 use crate::client::{Client, Event, Link};
 use crate::model::network::{Network, Update};
 use crate::model::notice::{Subject, Watch};
+use crate::model::status_icon::Numbers;
 use crate::model::timeline::{Entry, keep};
 use crate::preferences::Preferences;
 use crate::window::Window;
@@ -27,8 +28,8 @@ pub const ID: &str = "org.ietf.Mif1.Applet";
 
 mod imp {
     use super::{
-        Cell, Client, ControlFlow, Entry, Link, Network, OnceCell, Preferences, Rc, RefCell, VecDeque, Watch,
-        Window, gio, glib,
+        Cell, Client, ControlFlow, Entry, Link, Network, Numbers, OnceCell, Preferences, Rc, RefCell,
+        VecDeque, Watch, Window, gio, glib,
     };
     use adw::subclass::prelude::*;
 
@@ -49,6 +50,8 @@ mod imp {
         pub bus: RefCell<Option<String>>,
         pub preferences: RefCell<Preferences>,
         pub watch: RefCell<Watch>,
+        /// Of networks in the menu of the status icon.
+        pub numbers: RefCell<Numbers>,
         /// Keeps the program running without a window.
         pub hold: RefCell<Option<gio::ApplicationHoldGuard>>,
         /// What was announced while there was no window.
@@ -238,6 +241,8 @@ impl Application {
         ] {
             self.set_accels_for_action(action, &[keys]);
         }
+        // As GTK would have it.
+        self.set_accels_for_action("win.show-keys", &["<Control>question", "<Control>F1"]);
     }
 
     /// Something came from the bus.

@@ -101,7 +101,8 @@ impl Countdown {
         let shape = shape(text);
         if *imp.shape.borrow() != shape {
             imp.shape.replace(shape);
-            if self.widest() > imp.width.get() {
+            // What was never measured will be.
+            if imp.width.get() == 0 || self.widest() > imp.width.get() {
                 self.queue_resize();
             }
         }

@@ -135,6 +135,12 @@ impl DetailRow {
         }
     }
 
+    /// How long its times left stay as they are.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        let row = self.imp().row.borrow();
+        [row.until, row.preferred].into_iter().flatten().filter_map(|until| time::stays(until, now)).min()
+    }
+
     fn copy(&self, all: bool) {
         let row = self.imp().row.borrow();
         let text = if all { plain(&format!("{}: {}", row.title, row.subtitle)) } else { row.value.clone() };

@@ -159,4 +159,10 @@ impl DetailsPage {
             section.tick(now);
         }
     }
+
+    /// How long all times left stay as they are that can be seen; `None` when there are none.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        let sections = self.imp().sections.borrow();
+        sections.iter().filter(|_| self.is_mapped()).filter_map(|(_, section)| section.next_change(now)).min()
+    }
 }

@@ -7,6 +7,7 @@ use gtk::glib;
 use gtk::glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
+use mif::wire::Deadline;
 
 use crate::model::network::RowView;
 use crate::model::rows::RowKey;
@@ -58,6 +59,11 @@ impl RowItem {
     /// What it says.
     pub fn view(&self) -> Option<RowView> {
         self.imp().view.borrow().clone()
+    }
+
+    /// When the time ends that it counts down.
+    pub fn until(&self) -> Option<Deadline> {
+        self.imp().view.borrow().as_ref()?.until
     }
 
     /// Says something else. Whoever shows it is told if that makes a difference.

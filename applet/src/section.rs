@@ -92,4 +92,9 @@ impl Section {
             row.tick(now);
         }
     }
+
+    /// How long all times left stay as they are.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        self.imp().rows.borrow().iter().filter_map(|(_, row)| row.next_change(now)).min()
+    }
 }

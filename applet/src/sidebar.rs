@@ -17,6 +17,9 @@ use crate::model::rows::{RowKey, Splice, splices};
 use crate::row_item::RowItem;
 use crate::sidebar_row::SidebarRow;
 
+/// Rows of the first frame: more than fit.
+const FIRST: usize = 48;
+
 mod imp {
     use super::{Cell, HashMap, OnceLock, RefCell, RowItem, RowKey, SidebarRow, Signal, gio, glib};
     use gtk::CompositeTemplate;
@@ -37,6 +40,10 @@ mod imp {
         pub items: RefCell<HashMap<RowKey, RowItem>>,
         /// Rows that show something now: only those count down.
         pub bound: RefCell<Vec<SidebarRow>>,
+        /// It has all rows, not only the first ones.
+        pub complete: Cell<bool>,
+        /// It will be told that rows were bound.
+        pub told: Cell<bool>,
         /// The list is being changed: what is selected meanwhile is nobody's choice.
         pub changing: Cell<bool>,
     }
@@ -61,7 +68,7 @@ mod imp {
         fn signals() -> &'static [Signal] {
             static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
             SIGNALS.get_or_init(|| {
-                vec![Signal::builder("selected").build(), Signal::builder("activated").build()]
+                ["selected", "activated", "bound"].map(|name| Signal::builder(name).build()).into()
             })
         }
 
@@ -75,7 +82,8 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// The list. Emits `selected` when something else is, and `activated` when a person wants to see it.
+    /// The list. Emits `selected` when something else is, `activated` when a person wants to see it, and `bound` when
+    /// rows came to show something.
     pub struct Sidebar(ObjectSubclass<imp::Sidebar>)
         @extends gtk::Box, gtk::Widget,
         @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
@@ -120,7 +128,18 @@ impl Sidebar {
     fn bind(&self, item: &gtk::ListItem) {
         let (Some(row), Some(object)) = (child(item), item.item().and_downcast::<RowItem>()) else { return };
         row.bind(&object, clock::since_boot());
-        self.imp().bound.borrow_mut().push(row);
+        let imp = self.imp();
+        imp.bound.borrow_mut().push(row);
+        // Those that come together are told together.
+        if !imp.told.replace(true) {
+            let sidebar = self.downgrade();
+            glib::idle_add_local_once(move || {
+                if let Some(sidebar) = sidebar.upgrade() {
+                    sidebar.imp().told.set(false);
+                    sidebar.emit_by_name::<()>("bound", &[]);
+                }
+            });
+        }
     }
 
     fn unbind(&self, item: &gtk::ListItem) {
@@ -167,7 +186,10 @@ impl Sidebar {
     pub fn update(&self, network: &Network, changed: Option<&[OwnedObjectPath]>) {
         let imp = self.imp();
         let before = self.selected();
-        let new = network.rows();
+        let mut new = network.rows();
+        if !imp.complete.get() {
+            new.truncate(FIRST);
+        }
         imp.changing.set(true);
         let steps = splices(&imp.keys.borrow(), &new);
         for step in &steps {
@@ -181,6 +203,14 @@ impl Sidebar {
         imp.changing.set(false);
         if self.selected() != before {
             self.emit_by_name::<()>("selected", &[]);
+        }
+    }
+
+    /// Lists from now on what has no place in a window of usual size, too: a GtkListView makes 200 rows, of which none
+    /// beyond those is seen in the first frame.
+    pub fn list_all(&self, network: &Network) {
+        if !self.imp().complete.replace(true) {
+            self.update(network, Some(&[]));
         }
     }
 
@@ -233,9 +263,15 @@ impl Sidebar {
 
     /// Counts down what is shown.
     pub fn tick(&self, now: Duration) {
-        for row in self.imp().bound.borrow().iter().filter(|row| row.is_mapped()) {
+        for row in self.imp().bound.borrow().iter() {
             row.tick(now);
         }
+    }
+
+    /// How long all times left stay as they are that can be seen; `None` when there are none.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        let bound = self.imp().bound.borrow();
+        bound.iter().filter(|_| self.is_mapped()).filter_map(|row| row.next_change(now)).min()
     }
 }
 

@@ -96,6 +96,12 @@ impl SidebarRow {
         }
     }
 
+    /// How long its time left stays as it is.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        let bound = self.imp().bound.borrow();
+        time::stays(bound.as_ref()?.0.until()?, now)
+    }
+
     fn show(&self, now: Duration) {
         let imp = self.imp();
         let Some(view) = imp.bound.borrow().as_ref().and_then(|(item, _)| item.view()) else { return };

@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -18,12 +19,16 @@ use crate::model::rows::RowKey;
 use crate::model::timeline::{Entry, keep};
 
 mod actions;
+mod countdowns;
 mod export;
 mod pages;
 mod trying;
 
 mod imp {
-    use super::{Cell, Client, Entry, Identity, Network, OnceCell, Rc, RefCell, VecDeque, gio, glib};
+    use super::countdowns::Alarm;
+    use super::{
+        Cell, Client, Duration, Entry, Identity, Network, OnceCell, Rc, RefCell, VecDeque, gio, glib,
+    };
     use adw::subclass::prelude::*;
     use gtk::CompositeTemplate;
     use gtk::prelude::*;
@@ -66,6 +71,8 @@ mod imp {
         #[template_child]
         pub switcher: TemplateChild<adw::ViewSwitcherTitle>,
         #[template_child]
+        pub bar: TemplateChild<adw::ViewSwitcherBar>,
+        #[template_child]
         pub details: TemplateChild<DetailsPage>,
         #[template_child]
         pub try_place: TemplateChild<adw::Bin>,
@@ -87,9 +94,10 @@ mod imp {
         pub network: RefCell<Rc<RefCell<Network>>>,
         /// What was selected last, to be found again after a restart of the service.
         pub wanted: RefCell<Option<Identity>>,
-        pub clock: RefCell<Option<glib::SourceId>>,
+        pub clock: RefCell<Option<Alarm>>,
         pub chooser: RefCell<Option<gtk::FileChooserNative>>,
-        pub ticks: Cell<u32>,
+        /// When the PvD on display was read again the last time (CLOCK_BOOTTIME).
+        pub refreshed: Cell<Duration>,
         /// There is trouble that the window has not turned to yet.
         pub unfaced: Cell<bool>,
     }
@@ -122,7 +130,7 @@ mod imp {
         fn map(&self) {
             self.parent_map();
             self.obj().watch_minimized();
-            self.obj().set_clock();
+            self.obj().tick();
         }
 
         fn unmap(&self) {
@@ -142,9 +150,6 @@ glib::wrapper! {
         @implements gio::ActionGroup, gio::ActionMap, gtk::Buildable,
             gtk::ConstraintTarget, gtk::Native, gtk::Root, gtk::ShortcutManager;
 }
-
-/// Every so many seconds the PvD on display is read again: deadlines move later unannounced.
-const REFRESH: u32 = 15;
 
 impl Window {
     /// A window of the application that shows `network` and asks `client`.
@@ -177,7 +182,9 @@ impl Window {
                 window.turn_page();
             }
         });
+        self.set_up_countdowns();
         self.set_up_menus();
+        self.set_up_bar();
         self.turn_page();
     }
 
@@ -202,6 +209,9 @@ impl Window {
         }
         imp.details.show(&network, imp.sidebar.selected().as_ref());
         drop(network);
+        // Which reads it.
+        imp.refreshed.set(clock::since_boot());
+        self.set_clock();
         self.send(Command::Show(path));
     }
 
@@ -276,6 +286,8 @@ impl Window {
         }
         let count = network.len();
         imp.list_title.set_subtitle(&if count == 0 { String::new() } else { network.summary() });
+        drop(network);
+        self.set_clock();
     }
 
     /// Adds announcements to the timeline.
@@ -293,9 +305,15 @@ impl Window {
         self.imp().leaflet.set_visible_child_name("content");
     }
 
+    /// Lists what had to wait for the first frame.
+    pub fn list_all(&self) {
+        self.imp().sidebar.list_all(&self.network().borrow());
+    }
+
     /// Selects a PvD and shows it.
     pub fn show_pvd(&self, path: &OwnedObjectPath) {
         let imp = self.imp();
+        self.list_all();
         if imp.sidebar.select(&RowKey::Pvd(path.clone())) {
             self.show_page("details");
         }
@@ -338,65 +356,5 @@ impl Window {
                 ));
             }
         });
-    }
-
-    /// Whether a person can see it.
-    fn is_seen(&self) -> bool {
-        let minimized = self
-            .surface()
-            .and_downcast::<gdk::Toplevel>()
-            .is_some_and(|toplevel| toplevel.state().contains(gdk::ToplevelState::MINIMIZED));
-        self.is_mapped() && !minimized
-    }
-
-    fn watch_minimized(&self) {
-        if let Some(toplevel) = self.surface().and_downcast::<gdk::Toplevel>() {
-            let window = self.downgrade();
-            toplevel.connect_state_notify(move |_| {
-                if let Some(window) = window.upgrade() {
-                    window.set_clock();
-                }
-            });
-        }
-    }
-
-    /// The clock runs exactly while somebody can see it.
-    fn set_clock(&self) {
-        let seen = self.is_seen();
-        let mut running = self.imp().clock.borrow_mut();
-        match (seen, running.is_some()) {
-            (true, false) => {
-                let window = self.downgrade();
-                *running = Some(glib::timeout_add_seconds_local(1, move || {
-                    let Some(window) = window.upgrade() else { return glib::ControlFlow::Break };
-                    window.tick();
-                    glib::ControlFlow::Continue
-                }));
-            }
-            (false, true) => {
-                if let Some(source) = running.take() {
-                    source.remove();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn tick(&self) {
-        let imp = self.imp();
-        let now = clock::since_boot();
-        imp.sidebar.tick(now);
-        imp.details.tick(now);
-        let ticks = imp.ticks.get().wrapping_add(1);
-        imp.ticks.set(ticks);
-        // At most one question a second.
-        let shown = ticks.is_multiple_of(REFRESH).then(|| imp.details.shown()).flatten();
-        let network = self.network();
-        let network = network.borrow();
-        let refresh = shown.or_else(|| network.expiring(now).cloned());
-        drop(network);
-        if let Some(path) = refresh {
-            self.send(Command::Refresh(path));
-        }
     }
 }

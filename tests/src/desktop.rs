@@ -9,7 +9,7 @@ mod screen;
 mod session;
 mod tree;
 
-pub use panel::{Notification, Panel};
+pub use panel::{MenuEntry, Notification, Panel};
 pub use screen::{Area, Film, Frame};
 pub use session::Session;
 pub use tree::{below, focused, rows};

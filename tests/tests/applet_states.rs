@@ -5,7 +5,7 @@
 use std::fs;
 
 use mif_tests::daemons::{Bus, Mifd};
-use mif_tests::desktop::{Desktop, Seen, Session, rows};
+use mif_tests::desktop::{Desktop, MenuEntry, Seen, Session, rows};
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::TwoIsps;
 use mif_tests::universe;
@@ -90,9 +90,9 @@ fn the_panel_shows_an_icon_and_notifications() {
             if title == "4 networks" { Ok(()) } else { Err(title) }
         })
         .await;
-        let menu: Vec<String> = panel.menu().await.into_iter().map(|(_, label)| label).collect();
-        assert_eq!(menu[0], "4 networks");
-        assert!(menu.contains(&"IPv4 on eth1 · Ready".to_owned()), "{menu:?}");
+        let menu = panel.menu().await;
+        assert_eq!(menu[0].1, "4 networks");
+        number_of(&menu, "IPv4 on eth1 · Ready");
         assert_eq!(panel.notifications(), [], "what is there already is no news");
 
         isps.second.pull_cable().await;
@@ -106,7 +106,18 @@ fn the_panel_shows_an_icon_and_notifications() {
         })
         .await;
 
-        panel.click("Preferences").await;
+        // A menu that was opened before is another one by now: what was clicked on is what is done.
+        let gone = number_of(&menu, "IPv4 on eth2 · Ready");
+        let now = eventually("the network to leave the menu", async || {
+            let now = panel.menu().await;
+            if now.iter().all(|(number, _)| *number != gone) { Ok(now) } else { Err(format!("{now:?}")) }
+        })
+        .await;
+        for label in ["IPv4 on eth1 · Ready", "Open Provisioning Domains", "Preferences", "Quit"] {
+            assert_eq!(number_of(&now, label), number_of(&menu, label), "{label}");
+        }
+        panel.click_number(gone).await;
+        panel.click_number(number_of(&menu, "Preferences")).await;
         desktop.reads(&["Run in the background"]).await;
         desktop
             .until("the switch to be off", |seen| {
@@ -119,4 +130,10 @@ fn the_panel_shows_an_icon_and_notifications() {
         panel.click("Quit").await;
         assert_eq!(applet.ended().await.code(), Some(0));
     });
+}
+
+/// The number of an entry of a menu.
+fn number_of(menu: &[MenuEntry], label: &str) -> i32 {
+    let entry = menu.iter().find(|(_, known)| known == label);
+    entry.unwrap_or_else(|| panic!("{label:?} in {menu:?}")).0
 }

@@ -83,7 +83,8 @@ impl Application {
         }
         let live = imp.link.borrow().as_ref() == Some(&Link::Live);
         let wanted = imp.preferences.borrow().status_icon;
-        client.show_icon(wanted.then(|| StatusIcon::new(&imp.network.borrow(), live)));
+        let mut numbers = imp.numbers.borrow_mut();
+        client.show_icon(wanted.then(|| StatusIcon::new(&imp.network.borrow(), live, &mut numbers)));
     }
 
     /// Something in the menu of the status icon was pressed.

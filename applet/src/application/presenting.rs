@@ -112,6 +112,7 @@ impl Application {
 
     /// What is known is on the screen, or there is no window.
     fn drawn(&self) {
+        self.with_window(Window::list_all);
         self.with_window(Window::face_trouble);
         if let Some(client) = self.imp().client.get() {
             client.send(Command::Drawn);

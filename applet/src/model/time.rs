@@ -32,6 +32,19 @@ pub fn left(deadline: Deadline, now: Duration) -> Left {
     }
 }
 
+/// How long what [`left`] says stays the same, at `now` (CLOCK_BOOTTIME); `None` for ever.
+pub fn stays(deadline: Deadline, now: Duration) -> Option<Duration> {
+    let left = deadline.remaining(now).filter(|left| !left.is_zero())?;
+    let seconds = left.as_secs();
+    // Of the smaller unit that is shown.
+    let unit = match seconds {
+        86_400.. => 3_600,
+        3_600.. => 60,
+        _ => 1,
+    };
+    Some(left - Duration::from_secs(seconds / unit * unit))
+}
+
 /// A span of time with two units at most, rounded down to whole seconds.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -72,6 +85,30 @@ pub fn nearer(one: Deadline, other: Deadline) -> Deadline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_stays_as_long_as_it_is_said_to_and_no_longer(
+            millis in prop_oneof![0_u64..120_000, 0_u64..10_000_000, 0_u64..400_000_000],
+            part in 0_u32..1_000,
+        ) {
+            let end = Duration::from_millis(500_000_000);
+            let (deadline, now) = (Deadline::At(end), end - Duration::from_millis(millis));
+            match stays(deadline, now) {
+                None => prop_assert_eq!(millis, 0),
+                Some(long) => {
+                    prop_assert_eq!(left(deadline, now + long * part / 1_000), left(deadline, now));
+                    prop_assert_ne!(left(deadline, now + long + Duration::from_nanos(1)), left(deadline, now));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_never_changes() {
+        assert_eq!(stays(Deadline::Never, Duration::from_secs(1)), None);
+    }
 
     #[test]
     fn spans_have_two_units_at_most() {

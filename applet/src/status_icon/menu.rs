@@ -7,7 +7,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, OwnedVariant, Variant, fdo, interface};
 
 use super::{MENU_PATH, Shared};
-use crate::model::status_icon::Entry;
+use crate::model::status_icon::{Entry, Kind, StatusIcon};
 
 /// What an entry is like, by name.
 type Properties = HashMap<String, OwnedVariant>;
@@ -25,11 +25,11 @@ pub struct Menu(pub Shared);
 #[interface(name = "com.canonical.dbusmenu")]
 impl Menu {
     fn get_layout(&self, parent: i32, depth: i32, _names: Vec<String>) -> fdo::Result<(u32, Layout)> {
-        let entries = self.0.icon().menu;
-        let below = if parent == 0 && depth != 0 { layouts(&entries)? } else { Vec::new() };
+        let icon = self.0.icon();
+        let below = if parent == 0 && depth != 0 { layouts(&icon.menu)? } else { Vec::new() };
         let properties = match parent {
             0 => one("children-display", "submenu")?,
-            id => entry(&entries, id).map(properties).transpose()?.ok_or_else(|| unknown(id))?,
+            id => properties(icon.entry(id).ok_or_else(|| unknown(id))?)?,
         };
         Ok((REVISION.load(Ordering::Relaxed), (parent, properties, below)))
     }
@@ -40,13 +40,13 @@ impl Menu {
         _names: Vec<String>,
     ) -> fdo::Result<Vec<(i32, Properties)>> {
         let entries = self.0.icon().menu;
-        let all = (1..).zip(&entries).filter(|(id, _)| ids.is_empty() || ids.contains(id));
-        all.map(|(id, entry)| Ok((id, properties(entry)?))).collect()
+        let asked_for = entries.iter().filter(|entry| ids.is_empty() || ids.contains(&entry.number));
+        asked_for.map(|entry| Ok((entry.number, properties(entry)?))).collect()
     }
 
     fn get_property(&self, id: i32, name: &str) -> fdo::Result<OwnedVariant> {
-        let entries = self.0.icon().menu;
-        let mut properties = properties(entry(&entries, id).ok_or_else(|| unknown(id))?)?;
+        let icon = self.0.icon();
+        let mut properties = properties(icon.entry(id).ok_or_else(|| unknown(id))?)?;
         properties.remove(name).ok_or_else(|| fdo::Error::InvalidArgs(format!("entry {id} has no {name:?}")))
     }
 
@@ -60,10 +60,10 @@ impl Menu {
     }
 
     async fn event_group(&self, events: Vec<(i32, String, OwnedVariant, u32)>) -> Vec<i32> {
-        let known = self.0.icon().menu.len();
+        let icon = self.0.icon();
         let mut unknown = Vec::new();
         for (id, event, data, time) in events {
-            if usize::try_from(id).is_ok_and(|id| id <= known) {
+            if id == 0 || icon.entry(id).is_some() {
                 self.event(id, &event, data.into(), time).await;
             } else {
                 unknown.push(id);
@@ -115,30 +115,37 @@ impl Menu {
     async fn item_activation_requested(emitter: &SignalEmitter<'_>, id: i32, time: u32) -> zbus::Result<()>;
 }
 
-/// Tells that the menu is another one.
-pub async fn changed(connection: &Connection) -> zbus::Result<()> {
-    let revision = REVISION.fetch_add(1, Ordering::Relaxed) + 1;
-    Menu::layout_updated(&SignalEmitter::new(connection, MENU_PATH)?, revision, 0).await
-}
-
-fn entry(entries: &[Entry], id: i32) -> Option<&Entry> {
-    entries.get(usize::try_from(id).ok()?.checked_sub(1)?)
+/// Tells what of the menu is new.
+pub async fn changed(connection: &Connection, before: &StatusIcon, now: &StatusIcon) -> zbus::Result<()> {
+    let emitter = SignalEmitter::new(connection, MENU_PATH)?;
+    if !now.has_entries_of(before) {
+        let revision = REVISION.fetch_add(1, Ordering::Relaxed) + 1;
+        Menu::layout_updated(&emitter, revision, 0).await?;
+    }
+    // Of entries that they know already, hosts need not look at the properties in the layout.
+    let changed = now.changed_entries(before);
+    if !changed.is_empty() {
+        let updated = changed.iter().map(|entry| Ok((entry.number, properties(entry)?)));
+        let updated = updated.collect::<fdo::Result<Vec<_>>>()?;
+        Menu::items_properties_updated(&emitter, updated, Vec::new()).await?;
+    }
+    Ok(())
 }
 
 fn layouts(entries: &[Entry]) -> fdo::Result<Vec<OwnedVariant>> {
-    let layout = |(id, entry): (i32, &Entry)| -> fdo::Result<OwnedVariant> {
-        let layout: Layout = (id, properties(entry)?, Vec::new());
+    let layout = |entry: &Entry| -> fdo::Result<OwnedVariant> {
+        let layout: Layout = (entry.number, properties(entry)?, Vec::new());
         owned(Variant::from(layout))
     };
-    (1..).zip(entries).map(layout).collect()
+    entries.iter().map(layout).collect()
 }
 
 fn properties(entry: &Entry) -> fdo::Result<Properties> {
-    match entry {
-        Entry::Separator => one("type", "separator"),
+    match &entry.kind {
+        Kind::Separator => one("type", "separator"),
         // An underscore marks the key of an entry; this one is meant.
-        Entry::Action(label, _) => one("label", &label.replace('_', "__")),
-        Entry::Text(label) => {
+        Kind::Action(label, _) => one("label", &label.replace('_', "__")),
+        Kind::Text(label) => {
             let mut properties = one("label", &label.replace('_', "__"))?;
             properties.insert("enabled".to_owned(), OwnedVariant::from(false));
             Ok(properties)

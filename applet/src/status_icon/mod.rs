@@ -114,8 +114,5 @@ async fn tell(connection: &Connection, shared: &Shared, icon: StatusIcon) -> zbu
     }
     shared.set(icon.clone());
     item::changed(connection, &before, &icon).await?;
-    if before.menu != icon.menu {
-        menu::changed(connection).await?;
-    }
-    Ok(())
+    menu::changed(connection, &before, &icon).await
 }

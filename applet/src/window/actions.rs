@@ -34,6 +34,7 @@ pub fn install(class: &mut <imp::Window as ObjectSubclass>::Class) {
         window.imp().leaflet.set_visible_child_name("list");
         window.imp().sidebar.take_focus();
     });
+    class.install_action("win.show-keys", None, |window, _, _| window.show_keys());
     class.install_action("win.page", Some(glib::VariantTy::STRING), |window, _, name| {
         if let Some(name) = name.and_then(glib::Variant::str) {
             window.show_page(name);

@@ -23,6 +23,30 @@ impl super::Window {
         }
     }
 
+    /// The switcher below the pages gets its buttons when the window is narrow for the first time.
+    pub(super) fn set_up_bar(&self) {
+        let window = self.downgrade();
+        self.imp().switcher.connect_title_visible_notify(move |switcher| {
+            let Some(window) = window.upgrade().filter(|_| switcher.is_title_visible()) else { return };
+            let imp = window.imp();
+            if imp.bar.stack().is_none() {
+                imp.bar.set_stack(Some(&*imp.pages));
+            }
+        });
+    }
+
+    /// What the keys do. GTK by itself would make this window with each other one.
+    pub(super) fn show_keys(&self) {
+        let keys = self.help_overlay().or_else(|| {
+            let builder = gtk::Builder::from_resource("/org/ietf/Mif1/Applet/help_overlay.ui");
+            self.set_help_overlay(builder.object::<gtk::ShortcutsWindow>("help_overlay").as_ref());
+            self.help_overlay()
+        });
+        if let Some(keys) = keys {
+            keys.present();
+        }
+    }
+
     /// What is wrong, in place of everything else; and that there is no list.
     pub(super) fn trouble(&self) -> &TroublePage {
         let imp = self.imp();

@@ -186,7 +186,14 @@ impl Panel {
     pub async fn click(&self, label: &str) {
         let menu = self.menu().await;
         let id = menu.iter().find(|(_, known)| known == label).map(|(id, _)| *id);
-        let id = id.unwrap_or_else(|| panic!("{label:?} in {menu:?}"));
+        self.click_number(id.unwrap_or_else(|| panic!("{label:?} in {menu:?}"))).await;
+    }
+
+    /// Clicks on an entry of its menu as it was when it was looked at: there may be another one by now.
+    ///
+    /// # Panics
+    /// When the icon is gone.
+    pub async fn click_number(&self, id: i32) {
         let icon = self.icon().await;
         let interface = Some("com.canonical.dbusmenu");
         let body = (id, "clicked", zbus::Variant::from(0), 0_u32);

@@ -24,6 +24,10 @@ const LOADS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(6)];
 /// Countdowns change this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether something woke up: what wakes up twice between two looks, or between three, does so for
+/// one reason.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How long nothing happens.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -119,24 +123,34 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Countdowns that are seen; then the window is put away.
+    /// Countdowns that are seen: of days, then of minutes and seconds; then the window is put away.
     pub async fn idle(&mut self, goals: &mut Goals) {
+        self.ear.quiet(5 * REST).await;
+        self.again().await;
+        let days = self.wakeups().await;
+        say(&format!("countdowns of days wake the main loop {:.2} times a second", days.occasions));
         self.crowd.hurry(3_500);
         self.ear.quiet(5 * REST).await;
-        // A program that was read to tells its reader of every change from then on: nobody has read this one.
-        self.applet.kill().await;
-        self.applet = self.desktop.applet(&[], &[]).await;
-        sleep(SETTLED).await;
+        self.again().await;
         let shown = self.wakeups().await;
+        goals.figure("countdowns of seconds wake the main loop", shown.occasions, "/s", 1.0);
         say(&format!(
-            "countdowns, in all threads, which also read again what is on display: {:.2}/s",
-            shown.1
+            "  it returns from sleep {:.2} times a second, as the screen has to say something about a drawing; \
+             all threads, which also read again what is on display, {:.2} times",
+            shown.main_sleeps, shown.sleeps
         ));
-        goals.figure("countdowns, of the main loop", shown.0, "/s", 1.0);
         self.desktop.minimize();
         self.film.still(2 * REST).await;
         let hidden = self.wakeups().await;
-        goals.figure("hidden, in all threads", hidden.1, "/s", 0.0);
+        goals.figure("hidden, all threads return from sleep", hidden.sleeps, "/s", 0.0);
+    }
+
+    /// Starts the applet once more: a program that was read to tells its reader of every change from then on, and nobody
+    /// has read this one.
+    async fn again(&mut self) {
+        self.applet.kill().await;
+        self.applet = self.desktop.applet(&[], &[]).await;
+        sleep(SETTLED).await;
     }
 
     /// Waits for a wake-up of the main loop, if one comes: then no second is counted that has only begun.
@@ -148,15 +162,35 @@ impl<'a> Live<'a> {
         sleep(TICK / 10).await;
     }
 
-    /// Of the first thread and of all.
-    async fn wakeups(&self) -> (f64, f64) {
+    async fn wakeups(&self) -> Wakeups {
         self.wakes().await;
-        let (before, begin) = (Usage::of(&self.applet), Instant::now());
-        sleep(IDLE).await;
-        let used = Usage::of(&self.applet).since(before);
-        let seconds = begin.elapsed().as_secs_f64();
-        (used.main_sleeps as f64 / seconds, used.sleeps as f64 / seconds)
+        let (first, begin) = (Usage::of(&self.applet), Instant::now());
+        let (mut last, mut awake, mut occasions) = (first, false, 0_u32);
+        while begin.elapsed() < IDLE {
+            sleep(LOOK).await;
+            let now = Usage::of(&self.applet);
+            let woken = now.main_sleeps > last.main_sleeps;
+            occasions += u32::from(woken && !awake);
+            (last, awake) = (now, woken);
+        }
+        let used = last.since(first);
+        let a_second = |count: f64| count / begin.elapsed().as_secs_f64();
+        Wakeups {
+            occasions: a_second(occasions.into()),
+            main_sleeps: a_second(used.main_sleeps as f64),
+            sleeps: a_second(used.sleeps as f64),
+        }
     }
+}
+
+/// What woke up, a second.
+struct Wakeups {
+    /// How often the main loop was woken after a time in which it was not.
+    occasions: f64,
+    /// How often the first thread returned from sleep.
+    main_sleeps: f64,
+    /// All threads.
+    sleeps: f64,
 }
 
 /// Asks the main loop every ten milliseconds; the longest that it took to answer.
