@@ -39,6 +39,7 @@ pub mod pvd_info;
 pub mod ra;
 pub mod recording;
 pub mod resolved;
+pub mod roll_call;
 pub mod routing;
 pub mod snapshot;
 pub mod subscription;

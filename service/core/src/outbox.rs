@@ -124,15 +124,15 @@ impl<K: Copy + Ord, R, E, B> Outbox<K, R, E, B> {
         self.lanes.contains_key(&subscriber)
     }
 
-    /// Drops everything that waits for a subscriber that is no more.
-    pub fn forget(&mut self, subscriber: K) {
-        if let Some(lane) = self.lanes.remove(&subscriber) {
-            self.entries -= lane.entries.len();
-            if self.turns.front() == Some(&subscriber) {
-                self.left_in_turn = TURN;
-            }
-            self.turns.retain(|other| *other != subscriber);
+    /// Drops everything that waits for a subscriber that is no more. The replies among it, which nobody has had, in order.
+    pub fn forget(&mut self, subscriber: K) -> Vec<R> {
+        let Some(lane) = self.lanes.remove(&subscriber) else { return Vec::new() };
+        self.entries -= lane.entries.len();
+        if self.turns.front() == Some(&subscriber) {
+            self.left_in_turn = TURN;
         }
+        self.turns.retain(|other| *other != subscriber);
+        lane.entries.into_iter().filter_map(|(_, entry)| entry.into_reply()).collect()
     }
 
     /// Whether changes should be taken in: what each of them is told in goes to every subscriber, and those who make them
@@ -219,6 +219,13 @@ impl<R, E> Entry<R, E> {
         matches!(self, Self::Announcement(announcement) if matches!(**announcement, Announcement::Closed(_)))
     }
 
+    fn into_reply(self) -> Option<R> {
+        match self {
+            Self::Reply(reply) | Self::EndOfListing(_, Some(reply)) => Some(reply),
+            Self::Announcement(_) | Self::Listing(_) | Self::EndOfListing(_, None) => None,
+        }
+    }
+
     /// Whether a call waits for it: accepted and not yet answered.
     const fn is_answer(&self) -> bool {
         match self {
@@ -246,8 +253,9 @@ mod tests {
         assert!(outbox.has_room());
         outbox.reply(0, 1);
         assert!(!outbox.has_room());
-        outbox.forget(1);
+        assert!(outbox.forget(1).is_empty());
         assert!(outbox.has_room());
+        assert_eq!(outbox.forget(0), [1], "the reply that it will not have");
         while outbox.poll().is_some() {}
         assert_eq!((outbox.entries, outbox.broadcasts.len()), (0, 0), "all that was counted is gone");
     }

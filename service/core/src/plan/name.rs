@@ -53,7 +53,7 @@ impl Host {
     /// Reads `text`. Only strict dotted quads and the forms of RFC 4291 2.2 are literals: "0x7f.1" is a name.
     pub(super) fn parse(text: &str) -> Result<Self, BadName> {
         if text.len() > NAME_LENGTH {
-            return Err(BadName::TooLongText(text.len()));
+            return Err(BadName::TooLongText);
         }
         if text.is_empty() {
             return Err(BadName::Empty);

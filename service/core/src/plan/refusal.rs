@@ -111,8 +111,8 @@ pub enum BadName {
     Empty,
     /// ".".
     Root,
-    /// More than [`NAME_LENGTH`] bytes: how many.
-    TooLongText(usize),
+    /// More than [`NAME_LENGTH`] bytes.
+    TooLongText,
     /// More than 253 characters as DNS writes it: how many.
     TooLong(usize),
     /// A label of more than 63 characters.
@@ -318,9 +318,7 @@ impl fmt::Display for BadName {
         match self {
             Self::Empty => write!(out, "is empty: give a host name or an address"),
             Self::Root => write!(out, "is the root of DNS, not a host: give a host name or an address"),
-            Self::TooLongText(bytes) => {
-                write!(out, "is {bytes} bytes long: at most {NAME_LENGTH} are looked at")
-            }
+            Self::TooLongText => write!(out, "is too long: at most {NAME_LENGTH} bytes are looked at"),
             Self::TooLong(length) => {
                 write!(out, "is {length} characters long as DNS writes it: at most 253 are allowed")
             }

@@ -98,8 +98,9 @@ impl Lanes {
             }
             Operation::List(lane, reply) => self.list(lane, reply),
             Operation::Forget(lane) => {
-                self.outbox.forget(lane);
-                self.lanes.remove(&lane);
+                let reply_of = |(_, item)| if let Item::Reply(tag) = item { Some(tag) } else { None };
+                let unanswered = self.lanes.remove(&lane).into_iter().flatten().filter_map(reply_of);
+                assert_eq!(self.outbox.forget(lane), unanswered.collect::<Vec<_>>(), "calls without a reply");
                 self.waits.remove(&lane);
                 self.run = self.run.filter(|(of, _)| *of != lane);
                 assert!(!self.outbox.has_for(lane) && self.outbox.unanswered(lane) == 0);

@@ -38,6 +38,11 @@ impl Clients {
         }
     }
 
+    /// All of them.
+    pub fn names(&self) -> Vec<Client> {
+        self.clients.keys().cloned().collect()
+    }
+
     /// Notes that the bus is asked who `client` is.
     pub fn ask(&mut self, client: &Client) {
         self.clients.entry(Arc::clone(client)).or_default();

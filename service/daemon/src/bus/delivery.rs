@@ -14,6 +14,7 @@ use mif_core::usage::Held;
 use std::sync::Arc;
 use zbus::Message;
 use zbus::message::{Flags, Type};
+use zbus::names::BusName;
 
 const BUS: &str = "org.freedesktop.DBus";
 const PEER: &str = "org.freedesktop.DBus.Peer";
@@ -150,9 +151,11 @@ impl Bus {
         keys.into_iter().for_each(|key| self.overrun(key));
     }
 
-    /// O8: from here on it is told nothing but that it is closed.
+    /// O8: from here on it is told nothing but that it is closed. Calls that wait for their reply have that of calls that
+    /// come now: a reply that ends a listing would say that all of it was told.
     fn overrun(&mut self, key: SubscriberKey) {
-        self.outbox.forget(key);
+        let unanswered = self.outbox.forget(key);
+        self.direct.extend(unanswered.iter().filter_map(no_such_subscriber));
         self.closing.remove(&key);
         let Some(Entry { mut machine, address, uid, token }) = self.subscribers.remove(&key) else { return };
         for ended in machine.close() {
@@ -189,6 +192,19 @@ impl Address {
 /// A question to the bus itself, which it answers after everything that was sent before.
 fn question() -> zbus::Result<Message> {
     Message::method_call("/org/freedesktop/DBus", "GetId").destination(BUS).interface(BUS).build(&())
+}
+
+/// The error in place of a reply to a call of a subscriber that is no more.
+fn no_such_subscriber(reply: &Message) -> Option<Message> {
+    let header = reply.header();
+    let call = Message::method_call(path::ROOT, "Close").serial(header.reply_serial()?);
+    let call = match header.destination() {
+        Some(BusName::Unique(caller)) => call.sender(caller),
+        _ => call,
+    };
+    let call = call.build(&()).ok()?;
+    let text = "this subscriber is closed, for what it was sent was not read; make a new one";
+    Message::error(&call.header(), Name::UnknownObject.full()).build(&(text,)).ok()
 }
 
 fn number(message: &Message) -> u32 {

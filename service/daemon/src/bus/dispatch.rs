@@ -1,11 +1,13 @@
 //! From a message to the method that it calls.
 
+use super::authority::Credentials;
 use super::call::{Call, Client};
 use super::clients::Known;
 use super::error::{BusError, Name, shown};
 use super::lent::Lent;
 use super::path::{self, Node, Target};
-use super::{Bus, Introduction, Peers, introspect, properties};
+use super::text::Text;
+use super::{Bus, Peers, introspect, properties};
 use mif_core::broadcast::ObjectId;
 use std::collections::BTreeMap;
 use zbus::Message;
@@ -24,6 +26,7 @@ pub(super) type Answered = Result<Option<Message>, BusError>;
 
 impl Bus {
     pub(super) fn handle_message(&mut self, message: Message) {
+        self.note_received(&message);
         if message.data().fds().is_empty() {
             self.take_in(message);
         } else {
@@ -128,18 +131,17 @@ impl Bus {
         }
     }
 
-    pub(super) fn handle_introduction(&mut self, introduction: Introduction) {
-        let Introduction { client, credentials } = introduction;
+    pub(super) fn handle_introduction(&mut self, client: &Client, credentials: zbus::Result<Credentials>) {
         match credentials {
             Ok(credentials) => {
-                self.clients.introduce(&client, credentials);
-                self.calls.release(&client);
+                self.clients.introduce(client, credentials);
+                self.calls.release(client);
             }
             Err(error) => {
                 tracing::debug!(%client, %error, "the bus does not tell who a client is");
                 let refusal = BusError::new(Name::AccessDenied, "the bus does not tell who you are");
-                self.clients.forget(&client);
-                for call in self.calls.forget(&client) {
+                self.clients.forget(client);
+                for call in self.calls.forget(client) {
                     self.answer(&call, Err(refusal.clone()));
                 }
             }
@@ -148,10 +150,7 @@ impl Bus {
 
     /// Gives the call back when it is known who its client is; else it waits, and what its client calls behind it,
     /// until the bus has told.
-    pub(super) fn introduced(
-        &mut self,
-        call: Call,
-    ) -> Option<(Call, std::sync::Arc<super::authority::Credentials>)> {
+    pub(super) fn introduced(&mut self, call: Call) -> Option<(Call, std::sync::Arc<Credentials>)> {
         let client: Client = call.client();
         let ask = match self.clients.known(&client) {
             Known::Yes(credentials) => return Some((call, credentials)),
@@ -209,21 +208,20 @@ impl Bus {
     ) -> Answered {
         match (interface, member) {
             (Some(PROPERTIES) | None, "Get") => {
-                let (wanted, property): (String, String) = call.arguments("ss")?;
+                let (wanted, property): (Text, Text) = call.arguments("ss")?;
                 let fields = self.properties_of(object, &wanted)?;
-                let value =
-                    fields.get(property.as_str()).ok_or_else(|| unknown_property(&wanted, &property))?;
+                let value = fields.get(&*property).ok_or_else(|| unknown_property(&wanted, &property))?;
                 call.reply(&(value,))
             }
             (Some(PROPERTIES) | None, "GetAll") => {
-                let (wanted,): (String,) = call.arguments("s")?;
+                let (wanted,): (Text,) = call.arguments("s")?;
                 let fields = self.properties_of(object, &wanted)?;
                 call.reply(&(fields,))
             }
             (Some(PROPERTIES) | None, "Set") => {
-                let (wanted, property, _): (String, String, zbus::OwnedVariant) = call.arguments("ssv")?;
+                let (wanted, property, _): (Text, Text, zbus::OwnedVariant) = call.arguments("ssv")?;
                 let fields = self.properties_of(object, &wanted)?;
-                if !fields.contains_key(property.as_str()) {
+                if !fields.contains_key(&*property) {
                     return Err(unknown_property(&wanted, &property));
                 }
                 Err(BusError::new(Name::PropertyReadOnly, format!("{property} can be read only")))

@@ -6,6 +6,7 @@ use super::convert::{self, Fields};
 use super::dispatch::Answered;
 use super::error::BusError;
 use super::state_face::{GivenOptions, options, parse_address};
+use super::text::Text;
 use mif_core::plan::{self, ExplainRequest, ExplainedRoute, ExplainedSource, Explanation};
 use mif_core::pvd::Serial;
 use zbus::Variant;
@@ -13,7 +14,7 @@ use zbus::Variant;
 impl Bus {
     /// Reading only: nothing is sent, and nobody is asked.
     pub(super) fn explain(&self, call: &Call, pvd: Serial) -> Answered {
-        let (address, given): (String, GivenOptions) = call.arguments("sa{sv}")?;
+        let (address, given): (Text, GivenOptions) = call.arguments("sa{sv}")?;
         let mut options = options(given, &["source"])?;
         let source = options.text("source")?.map(|source| parse_address("source", &source)).transpose()?;
         let request = ExplainRequest { address: parse_address("address", &address)?, source };

@@ -8,6 +8,7 @@ use super::error::{BusError, Name};
 use super::properties::HIGH_LEVEL;
 use super::requests::{Origin, bad_word};
 use super::state_face::{GivenOptions, options};
+use super::text::Text;
 use super::work::{Owner, Progress, What};
 use crate::request::race::{Gate, Lost, StepError, Track};
 use mif_core::plan::{self, Families, NAME_LENGTH, Protocol, RaceRequest};
@@ -22,7 +23,7 @@ const RESERVES: [(&str, Reserve); 3] =
     [("last", Reserve::Last), ("never", Reserve::Never), ("equal", Reserve::Equal)];
 
 /// ConnectToName's arguments as a request.
-fn race_request(name: String, port: u16, given: GivenOptions) -> Result<RaceRequest, BusError> {
+fn race_request(name: Text, port: u16, given: GivenOptions) -> Result<RaceRequest, BusError> {
     let known = ["require", "prefer", "avoid", "captive", "no-internet", "family", "timeout", "protocol"];
     let mut options = options(given, &known)?;
     let mut selectors = |key: &str| -> Result<Vec<Selector>, BusError> {
@@ -51,7 +52,7 @@ fn race_request(name: String, port: u16, given: GivenOptions) -> Result<RaceRequ
     };
     let timeout_ms = options.number("timeout")?.unwrap_or(plan::CONNECT_TIMEOUT_MS);
     let policy = Policy { require, prefer, avoid, captive, no_internet };
-    Ok(RaceRequest { name, port, families, policy, timeout_ms, protocol })
+    Ok(RaceRequest { name: name.into(), port, families, policy, timeout_ms, protocol })
 }
 
 fn selector(key: &str, text: &str) -> Result<Selector, BusError> {

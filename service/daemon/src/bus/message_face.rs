@@ -10,6 +10,7 @@ use super::error::{BusError, Name, shown};
 use super::properties::{REQUESTS_PER_SUBSCRIBER, SUBSCRIBER};
 use super::requests::{self, Origin, Waiting};
 use super::state_face::{GivenOptions, options};
+use super::text::Text;
 use super::work::{Owner, SubscriberKey};
 use super::{Address, Bus, Entry, introspect, path};
 use crate::clock;
@@ -94,8 +95,9 @@ impl Bus {
         call: &Call,
         uid: u32,
     ) -> Result<(SubscriberKey, Option<zbus::Message>), BusError> {
-        let (token, given): (String, GivenOptions) = call.arguments("sa{sv}")?;
+        let (token, given): (Text, GivenOptions) = call.arguments("sa{sv}")?;
         options(given, &[])?;
+        let token = String::from(token);
         check_token(&token)?;
         let client = call.client();
         if self.clients.subscriber(&client, &token).is_some() {
@@ -144,15 +146,15 @@ impl Bus {
             }
             // A subscriber has no properties.
             Some(PROPERTIES) | None if member == "GetAll" => {
-                let (_,): (String,) = call.arguments("s")?;
+                let (_,): (Text,) = call.arguments("s")?;
                 call.reply(&(super::call::nothing(),))
             }
             Some(PROPERTIES) | None if member == "Get" => {
-                let (interface, property): (String, String) = call.arguments("ss")?;
+                let (interface, property): (Text, Text) = call.arguments("ss")?;
                 Err(unknown_property(&interface, &property))
             }
             Some(PROPERTIES) | None if member == "Set" => {
-                let (interface, property, _): (String, String, zbus::OwnedVariant) = call.arguments("ssv")?;
+                let (interface, property, _): (Text, Text, zbus::OwnedVariant) = call.arguments("ssv")?;
                 Err(unknown_property(&interface, &property))
             }
             Some(interface @ (INTROSPECTABLE | PEER | PROPERTIES)) => Err(unknown_method(interface, &member)),
@@ -200,7 +202,7 @@ impl Bus {
                 call.reply(&())
             }
             "ConnectToAddress" => {
-                let (id, pvd, address, port, given): (u32, OwnedObjectPath, String, u16, GivenOptions) =
+                let (id, pvd, address, port, given): (u32, OwnedObjectPath, Text, u16, GivenOptions) =
                     call.arguments("uosqa{sv}")?;
                 let request = requests::connect_request(address, None, port, given, Waiting::ForSignals)?;
                 self.connect_to_address(key, call, Wanted { id, pvd: pvd.as_str() }, &request)
@@ -209,8 +211,8 @@ impl Bus {
                 let (id, pvd, source, address, port, given): (
                     u32,
                     OwnedObjectPath,
-                    String,
-                    String,
+                    Text,
+                    Text,
                     u16,
                     GivenOptions,
                 ) = call.arguments("uossqa{sv}")?;
@@ -256,14 +258,14 @@ impl Bus {
     }
 
     fn get_data(&self, call: &Call) -> Answered {
-        let (pvd, element, identifier): (OwnedObjectPath, String, String) = call.arguments("oss")?;
+        let (pvd, element, identifier): (OwnedObjectPath, Text, Text) = call.arguments("oss")?;
         let serial = pvd_serial(&pvd)?;
         let Some(pvd) = self.snapshot.pvd(serial) else { return Err(self.missing_pvd(serial)) };
         call.reply(&(self.configuration_value(pvd, &element, &identifier)?,))
     }
 
     fn translate_name(&mut self, key: SubscriberKey, call: &Call) -> Answered {
-        let (id, pvd, name, given): (u32, OwnedObjectPath, String, GivenOptions) =
+        let (id, pvd, name, given): (u32, OwnedObjectPath, Text, GivenOptions) =
             call.arguments("uosa{sv}")?;
         let request = requests::translate_request(name, given, self.translator.systems())?;
         let serial = self.may_start(key, WorkKind::Translation, Wanted { id, pvd: pvd.as_str() })?;

@@ -4,6 +4,7 @@
 //! moment it is told, and costs nothing until then. Nothing in this task waits for the network, the disk or the
 //! bus; work that does runs in tasks of its own and reports [`work::Progress`].
 
+mod attendance;
 pub mod authority;
 mod binding;
 mod call;
@@ -22,6 +23,7 @@ mod path;
 mod properties;
 mod requests;
 mod state_face;
+mod text;
 mod work;
 
 use crate::clock;
@@ -44,6 +46,7 @@ use mif_core::change::Change;
 use mif_core::deliveries::Deliveries;
 use mif_core::engine::Batch;
 use mif_core::outbox::{Outbox, TURN};
+use mif_core::roll_call::RollCall;
 use mif_core::snapshot::Snapshot;
 use mif_core::subscription::Subscriber;
 use mif_core::unread::{Bounds, Unread};
@@ -68,7 +71,7 @@ const READ_AT_ONCE: usize = 256;
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 const ASKED_AT_MOST: u32 = 5;
 /// How many answers of the bus about clients may wait.
-const INTRODUCTION_QUEUE: usize = 64;
+const WORD_QUEUE: usize = 64;
 
 /// Who is at the other end of the connection.
 #[derive(Clone, Debug)]
@@ -121,6 +124,7 @@ pub struct Bus {
     overrun: BTreeMap<SubscriberKey, Overrun>,
     deliveries: Deliveries<SubscriberKey, Call>,
     unread: Unread<Client, SubscriberKey>,
+    roll_call: RollCall,
     next_subscriber: u64,
     clients: Clients,
     works: Works,
@@ -133,7 +137,7 @@ pub struct Bus {
     calls: CallQueues<Client, Call>,
     direct: Vec<Message>,
     progress: mpsc::Sender<Progress>,
-    introductions: mpsc::Sender<Introduction>,
+    words: mpsc::Sender<Word>,
 }
 
 /// A subscriber.
@@ -150,10 +154,12 @@ struct Address {
     path: zbus::ObjectPath<'static>,
 }
 
-/// What the bus told of a client.
-struct Introduction {
-    client: Client,
-    credentials: Result<Credentials, zbus::Error>,
+/// What the bus told when it was asked about clients.
+enum Word {
+    /// Who one is.
+    Introduction { client: Client, credentials: Result<Credentials, zbus::Error> },
+    /// Which of those that were known are there no more; `None` when it did not tell.
+    Absent(Option<Vec<Client>>),
 }
 
 /// Something to act on.
@@ -163,7 +169,7 @@ enum Input {
     Call,
     Batch(Option<Batch>),
     Progress(Progress),
-    Introduction(Introduction),
+    Word(Word),
     Pulse(Pulse),
     Timeout,
     Stop,
@@ -180,7 +186,7 @@ pub struct Inputs {
     /// Signs of life from the engine's loop, to be passed on from here.
     pub pulses: mpsc::Receiver<Pulse>,
     progress: mpsc::Receiver<Progress>,
-    introductions: mpsc::Receiver<Introduction>,
+    words: mpsc::Receiver<Word>,
 }
 
 impl Bus {
@@ -193,7 +199,7 @@ impl Bus {
     ) -> std::io::Result<(Self, Inputs)> {
         let messages = MessageStream::from(&connection);
         let (progress, progress_out) = mpsc::channel(PROGRESS_QUEUE);
-        let (introductions, introductions_out) = mpsc::channel(INTRODUCTION_QUEUE);
+        let (words, words_out) = mpsc::channel(WORD_QUEUE);
         let translator = Arc::new(Translator::new(constants.translation.clone()));
         // Where descriptors are few: a quarter for calls that wait, the rest for those at work.
         let descriptors = crate::socket::descriptors_for_callers();
@@ -213,6 +219,7 @@ impl Bus {
             overrun: BTreeMap::new(),
             deliveries: Deliveries::default(),
             unread: Unread::new(Bounds::default()),
+            roll_call: RollCall::default(),
             next_subscriber: 0,
             clients: Clients::default(),
             works: Works::default(),
@@ -225,12 +232,11 @@ impl Bus {
             calls: CallQueues::with_lending(waiting),
             direct: Vec::new(),
             progress,
-            introductions,
+            words,
         };
         // Nobody is to be told that all is well, unless whoever starts this says so.
         let (_, pulses) = mpsc::channel(1);
-        let inputs =
-            Inputs { messages, batches, pulses, progress: progress_out, introductions: introductions_out };
+        let inputs = Inputs { messages, batches, pulses, progress: progress_out, words: words_out };
         Ok((bus, inputs))
     }
 
@@ -268,7 +274,7 @@ impl Bus {
                 Input::Batch(Some(batch)) => self.handle_batch(clock::now(), batch),
                 Input::Batch(None) => return Err(LeftBus::Engine),
                 Input::Progress(progress) => self.handle_progress(clock::now(), progress),
-                Input::Introduction(introduction) => self.handle_introduction(introduction),
+                Input::Word(word) => self.handle_word(clock::now(), word),
                 Input::Pulse(pulse) => pulse.arrive(),
                 Input::Timeout => self.handle_timeout(clock::now()),
                 Input::Stop => return self.say_goodbye().await,
@@ -326,7 +332,7 @@ impl Bus {
             // The engine waits meanwhile, and takes in more changes at once afterwards.
             batch = inputs.batches.recv(), if self.outbox.has_room() => Input::Batch(batch),
             Some(progress) = inputs.progress.recv() => Input::Progress(progress),
-            Some(introduction) = inputs.introductions.recv() => Input::Introduction(introduction),
+            Some(word) = inputs.words.recv() => Input::Word(word),
             Some(pulse) = inputs.pulses.recv() => Input::Pulse(pulse),
             message = inputs.messages.next() => Input::Message(message),
             () = std::future::ready(()), if waiting => Input::Call,
@@ -383,11 +389,13 @@ impl Bus {
             self.end_work(ended.number);
         }
         self.tell_overrun(now);
+        self.call_the_roll(now);
     }
 
     fn next_timeout(&self) -> Option<BootTime> {
         let unclaimed = self.subscribers.values().filter_map(|entry| entry.machine.next_timeout());
-        unclaimed.chain(self.coalescer.next_timeout()).chain(self.deliveries.next_timeout()).min()
+        let of_bus = self.deliveries.next_timeout().into_iter().chain(self.roll_call.next_timeout());
+        unclaimed.chain(self.coalescer.next_timeout()).chain(of_bus).min()
     }
 
     /// Sends replies, and of what waits in the outbox as much as one subscriber may have in one turn.
@@ -429,9 +437,16 @@ impl Bus {
         }
     }
 
+    fn handle_word(&mut self, now: BootTime, word: Word) {
+        match word {
+            Word::Introduction { client, credentials } => self.handle_introduction(&client, credentials),
+            Word::Absent(absent) => self.handle_absent(now, absent),
+        }
+    }
+
     /// Finds out who a client is, without waiting for it. Until then its calls are parked in order.
     fn ask_who_is(&self, client: &Client) {
-        let (client, introductions) = (Arc::clone(client), self.introductions.clone());
+        let (client, words) = (Arc::clone(client), self.words.clone());
         let connection = self.connection.clone();
         let on_a_bus = !matches!(self.peers, Peers::Ourselves);
         let ask = async move {
@@ -441,7 +456,7 @@ impl Bus {
                 Ok(Credentials::ourselves())
             };
             // The bus task is gone only when the service stops.
-            let _ = introductions.send(Introduction { client, credentials }).await;
+            let _ = words.send(Word::Introduction { client, credentials }).await;
         };
         tokio::spawn(ask.boxed());
     }

@@ -6,6 +6,7 @@ use super::error::{BusError, Name, shown};
 use super::message_face::Begun;
 use super::properties::UNCLAIMED_TIMEOUT_MS;
 use super::state_face::{GivenOptions, options, parse_address};
+use super::text::Text;
 use super::work::{Owner, Progress, SubscriberKey, What, Work};
 use super::{Bus, convert};
 use crate::request::connect::{Connection, connect};
@@ -42,7 +43,7 @@ pub(super) struct Origin {
 
 /// TranslateName's arguments as a request.
 pub(super) fn translate_request(
-    name: String,
+    name: Text,
     given: GivenOptions,
     available: Systems,
 ) -> Result<TranslateRequest, BusError> {
@@ -58,13 +59,13 @@ pub(super) fn translate_request(
     let systems = options.texts("systems")?;
     let systems = systems.map(|words| words.iter().map(system).collect::<Result<Vec<_>, _>>()).transpose()?;
     let timeout_ms = options.number("timeout")?.unwrap_or(plan::TRANSLATE_TIMEOUT_MS);
-    Ok(TranslateRequest { name, families, timeout_ms, systems, available })
+    Ok(TranslateRequest { name: name.into(), families, timeout_ms, systems, available })
 }
 
 /// ConnectToAddress' arguments as a request.
 pub(super) fn connect_request(
-    address: String,
-    source: Option<String>,
+    address: Text,
+    source: Option<Text>,
     port: u16,
     given: GivenOptions,
     waiting: Waiting,
@@ -74,7 +75,7 @@ pub(super) fn connect_request(
         Waiting::ForSignals => &["timeout", "protocol"],
     };
     let mut options = options(given, known)?;
-    let source = source.or(options.text("source")?);
+    let source = source.map(String::from).or(options.text("source")?);
     let protocol = match options.text("protocol")? {
         None => Protocol::Tcp,
         Some(word) => Protocol::from_word(&word)

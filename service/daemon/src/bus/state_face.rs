@@ -7,6 +7,7 @@ use super::error::{BusError, Name, shown};
 use super::path;
 use super::properties;
 use super::requests::{self, Waiting};
+use super::text::Text;
 use super::{Bus, binding};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::pvd::{Pvd, Serial};
@@ -57,7 +58,7 @@ impl Bus {
     pub(super) fn call_pvd(&mut self, call: Call, serial: Serial, member: &str) {
         let answered = match member {
             "TranslateName" => {
-                let request = call.arguments("sa{sv}").and_then(|(name, options): (String, GivenOptions)| {
+                let request = call.arguments("sa{sv}").and_then(|(name, options): (Text, GivenOptions)| {
                     requests::translate_request(name, options, self.translator.systems())
                 });
                 match request {
@@ -95,17 +96,17 @@ impl Bus {
                 call.reply(&(path::interface(found.serial),))
             }
             "GetInterfaceByName" => {
-                let (name,): (String,) = call.arguments("s")?;
+                let (name,): (Text,) = call.arguments("s")?;
                 let found = self.snapshot.interface_by_name(&name);
                 let found = found.ok_or_else(|| no_interface(&format!("named \"{}\"", shown(&name))))?;
                 call.reply(&(path::interface(found.serial),))
             }
             "GetProvisioningDomainsById" => {
-                let (id,): (String,) = call.arguments("s")?;
+                let (id,): (Text,) = call.arguments("s")?;
                 call.reply(&(paths(self.snapshot.pvds_by_id(&id)),))
             }
             "GetProvisioningDomainsByAddress" => {
-                let (address,): (String,) = call.arguments("s")?;
+                let (address,): (Text,) = call.arguments("s")?;
                 let address = parse_address("address", &address)?;
                 call.reply(&(paths(self.snapshot.pvds_by_address(address)),))
             }
@@ -114,13 +115,13 @@ impl Bus {
     }
 
     fn get_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
-        let (element, identifier): (String, String) = call.arguments("ss")?;
+        let (element, identifier): (Text, Text) = call.arguments("ss")?;
         let pvd = self.existing_pvd(serial)?;
         call.reply(&(self.configuration_value(pvd, &element, &identifier)?,))
     }
 
     fn get_all_configuration_data(&self, call: &Call, serial: Serial) -> Answered {
-        let (element,): (String,) = call.arguments("s")?;
+        let (element,): (Text,) = call.arguments("s")?;
         let pvd = self.existing_pvd(serial)?;
         call.reply(&(self.configuration_fields(pvd, &element)?.unwrap_or_default(),))
     }

@@ -2,6 +2,7 @@
 
 use crate::rig::{ETH0, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER};
 use crate::rig::{call, one_link, options, path, with_service};
+use crate::support::bad_inputs;
 use serde::Serialize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -38,6 +39,7 @@ impl Desk {
         B: Serialize + DynamicType,
     {
         let shown = format!("{path} {interface}.{member}");
+        bad_inputs(1);
         let (name, message) = match self.rig.call(path, interface, member, body).await {
             Err(error) => error,
             Ok(reply) => panic!("{shown} succeeds: {reply:?}"),
@@ -294,7 +296,7 @@ fn names_and_options_of_translations() {
         for (name, given, words) in [
             ("", none(), vec!["\"\"", "empty"]),
             ("a..b", none(), vec!["a..b"]),
-            (long.as_str(), none(), vec!["1026", "1024"]),
+            (long.as_str(), none(), vec!["too long", "1024"]),
             ("fe80::1%2", none(), vec!["fe80::1%2", "zone"]),
             ("bad\u{1}name.example", none(), vec!["bad\\001name.example"]),
             ("www.example", options(&[("timeout", 0_u32)]), vec!["timeout 0"]),

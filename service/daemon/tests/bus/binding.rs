@@ -1,7 +1,7 @@
 //! BindSocket: a caller's own sockets, good ones and others.
 
 use crate::rig::{DEADLINE, PEER, PVD, ROOT, Rig, address, address_gone, call, options, with_service};
-use crate::support::{ifindex, ip, neighbour, open_descriptors, universe, wait_for};
+use crate::support::{bad_inputs, ifindex, ip, neighbour, open_descriptors, universe, wait_for};
 use mif_core::event::{Event, Link, LinkKind, LinkState};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::collections::BTreeMap;
@@ -131,6 +131,12 @@ fn sockets_that_are_not_fresh_are_left_alone() {
             on_device.bind_device(Some(b"lo")).unwrap();
             let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
             let other_family = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+            let over = tcp();
+            over.connect(&far_end()).unwrap();
+            over.shutdown(std::net::Shutdown::Both).unwrap();
+            let (unix, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+            let datagrams = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+            let netlink = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, None).unwrap();
             for (socket, told) in [
                 (bound, "bound to 192.0.2.3"),
                 (connected, "connected"),
@@ -138,7 +144,12 @@ fn sockets_that_are_not_fresh_are_left_alone() {
                 (on_device, "interface with index 1"),
                 (raw, "TCP, MPTCP or UDP"),
                 (other_family, "IPv6, which implicit:eth0:ipv4"),
+                (over, "connected"),
+                (unix, "not of the Internet"),
+                (datagrams, "not of the Internet"),
+                (netlink, "not of the Internet"),
             ] {
+                bad_inputs(1);
                 let before = (socket.local_addr().unwrap().as_socket(), socket.device().unwrap());
                 let (name, message) = bind_simply(&mut rig, &pvd, &socket).await.unwrap_err();
                 assert_eq!(name, NOT_USABLE, "{message}");
@@ -148,7 +159,9 @@ fn sockets_that_are_not_fresh_are_left_alone() {
             let path = File::options().read(true).custom_flags(libc::O_PATH).open("/").unwrap();
             let (end_of_pipe, _other_end) = std::io::pipe().unwrap();
             let null = File::open("/dev/null").unwrap();
-            for file in [null.as_fd(), path.as_fd(), end_of_pipe.as_fd()] {
+            let folder = File::open("/proc/self").unwrap();
+            for file in [null.as_fd(), path.as_fd(), folder.as_fd(), end_of_pipe.as_fd()] {
+                bad_inputs(1);
                 let (name, message) = bind_simply(&mut rig, &pvd, &file).await.unwrap_err();
                 assert_eq!(
                     (name.as_str(), message.as_str()),

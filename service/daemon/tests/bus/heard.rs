@@ -8,7 +8,7 @@ use zbus::{Message, OwnedObjectPath, OwnedVariant};
 /// A message from the service.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    /// `Reply`, an error name, or the member of a signal.
+    /// `Reply`, an error name, the member of a signal, or that of a call of the bus itself.
     pub what: String,
     /// Where a signal comes from.
     pub path: String,
@@ -25,7 +25,11 @@ impl Heard {
             Type::MethodReturn => "Reply".to_owned(),
             Type::Error => header.error_name().unwrap().to_string(),
             Type::Signal => header.member().unwrap().to_string(),
-            Type::MethodCall => panic!("the service calls {message:?}"),
+            Type::MethodCall => {
+                let to = header.destination().map(ToString::to_string);
+                assert_eq!(to.as_deref(), Some("org.freedesktop.DBus"), "the service calls {message:?}");
+                header.member().unwrap().to_string()
+            }
         };
         Self {
             what,

@@ -14,6 +14,7 @@ mod high_level;
 mod introspection;
 mod limits;
 mod order;
+mod overrun;
 mod rig;
 mod state;
 mod subscriber;

@@ -58,6 +58,13 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Counts inputs that a caller got wrong, where `cargo xtask test` wants to know (see the testbed's tally).
+pub fn bad_inputs(count: usize) {
+    let Some(path) = std::env::var_os("MIF_TALLY") else { return };
+    let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, format!("bad-inputs {count}\n").as_bytes()).unwrap();
+}
+
 /// How many descriptors this process has open.
 pub fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
