@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use zbus::{Connection, OwnedObjectPath};
+use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
-use crate::daemons::Bus;
+use crate::daemons::{Bus, REFERENCE_NAME};
 use crate::wait::completes;
 
 const BUS: &str = "org.freedesktop.DBus";
@@ -21,6 +21,8 @@ const PVD: &str = "org.ietf.Mif1.ProvisioningDomain";
 pub enum Callee {
     /// The service: a property of a provisioning domain.
     Service(OwnedObjectPath),
+    /// The service that benchmarks compare with: the same of it.
+    Reference,
     /// The bus itself, which no service can make faster.
     Bus,
 }
@@ -72,19 +74,20 @@ impl Callee {
     /// When the call fails or takes longer than any test waits.
     pub async fn call(&self, connection: &Connection) -> Duration {
         let since = Instant::now();
-        match self {
-            Self::Service(pvd) => {
-                let arguments = (PVD, "Addresses");
-                let call =
-                    connection.call_method(Some("org.ietf.Mif1"), pvd, Some(PROPERTIES), "Get", &arguments);
-                completes("an answer to a bystander", call).await.expect("the service answers");
-            }
+        let arguments = (PVD, "Addresses");
+        let root = ObjectPath::from_static_str_unchecked("/");
+        let (name, path) = match self {
+            Self::Service(pvd) => ("org.ietf.Mif1", pvd.as_ref()),
+            Self::Reference => (REFERENCE_NAME, root),
             Self::Bus => {
                 let call =
                     connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetId", &());
                 completes("an answer of the bus", call).await.expect("the bus answers");
+                return since.elapsed();
             }
-        }
+        };
+        let call = connection.call_method(Some(name), path, Some(PROPERTIES), "Get", &arguments);
+        completes("an answer to a bystander", call).await.expect("the service answers");
         since.elapsed()
     }
 }

@@ -48,6 +48,7 @@ pub mod served_host;
 pub mod served_state;
 pub mod signals;
 pub mod soak;
+pub mod tally;
 pub mod tool;
 pub mod topology;
 pub mod universe;

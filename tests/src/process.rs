@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::filesystem::TESTBED;
+use crate::tally;
 use crate::wait::eventually;
 
 /// How much of each log a failure shows.
@@ -124,6 +125,9 @@ impl Process {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         if child.try_wait().expect("wait for a child").is_none() {
             kill(self.pid, signal).expect("signal a child");
+            if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+                tally::faults(1);
+            }
         }
     }
 }

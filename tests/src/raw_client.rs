@@ -22,6 +22,7 @@ const FIXED: usize = 16;
 pub struct RawClient {
     stream: UnixStream,
     name: String,
+    service: String,
 }
 
 impl RawClient {
@@ -50,13 +51,19 @@ impl RawClient {
         }
         assert!(line.starts_with(b"OK "), "{}", String::from_utf8_lossy(&line));
         stream.write_all(b"BEGIN\r\n").await?;
-        let mut client = Self { stream, name: String::new() };
+        let mut client = Self { stream, name: String::new(), service: "org.ietf.Mif1".to_owned() };
         let bus = "org.freedesktop.DBus";
         let hello = call(bus, "/org/freedesktop/DBus", bus, "Hello").build(&()).map_err(io::Error::other)?;
         client.send(&hello).await;
         let reply = client.reply_to(hello.primary_header().serial_num()).await;
         client.name = reply.expect("a name").body().deserialize().map_err(io::Error::other)?;
         Ok(client)
+    }
+
+    /// The same, to call another service than ours.
+    #[must_use]
+    pub fn calling(self, service: &str) -> Self {
+        Self { service: service.to_owned(), ..self }
     }
 
     /// Its unique name.
@@ -69,7 +76,7 @@ impl RawClient {
     where
         B: Serialize + DynamicType,
     {
-        let message = call("org.ietf.Mif1", path, interface, member).build(body).expect("a message");
+        let message = call(&self.service, path, interface, member).build(body).expect("a message");
         self.send(&message).await;
         message.primary_header().serial_num()
     }
@@ -79,8 +86,9 @@ impl RawClient {
     where
         B: Serialize + DynamicType,
     {
-        let message = call("org.ietf.Mif1", path, interface, member).with_flags(Flags::NO_REPLY_EXPECTED);
-        self.send(&message.build(body).expect("a message")).await;
+        let message = call(&self.service, path, interface, member).with_flags(Flags::NO_REPLY_EXPECTED);
+        let message = message.build(body).expect("a message");
+        self.send(&message).await;
     }
 
     /// Calls and waits for the reply, the error's name in place of it.

@@ -15,9 +15,9 @@ use mif_tests::daemons::{Bus, Mifd, MifdSettings, program};
 use mif_tests::process::{Output, output};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::ServedHost;
-use mif_tests::tool;
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{completes, eventually};
+use mif_tests::{tally, tool};
 use serde::Serialize;
 use zbus::{DynamicType, OwnedObjectPath, Variant};
 
@@ -63,6 +63,7 @@ impl TwoLinks {
         let call =
             self.host.connection.call_method(Some("org.ietf.Mif1"), path, Some(interface), method, body);
         let what = format!("the reply of {method} at {path}");
+        tally::bad_inputs(1);
         match completes(&what, call).await.map_err(Error::from) {
             Err(Error::Reply { name, message, .. }) => {
                 assert!(message.len() < 1000, "{method}: {} bytes of message", message.len());
@@ -309,6 +310,7 @@ fn bad_router_advertisements_are_ignored_with_one_line_a_kind() {
                 sender.send(&bad().bytes()[..length]);
             }
         }
+        tally::bad_inputs(3 * (8 + 4));
         // As large as a jumbo frame carries, and good: more options than are kept.
         for end in [links.first.near(), links.first.far()] {
             end.node().ip(&format!("link set dev {} mtu 9000", end.name()));
@@ -398,6 +400,7 @@ fn a_flood_of_routers_on_one_link_costs_the_others_nothing() {
             }
         }
         flood.await.unwrap();
+        tally::faults(ADVERTISEMENTS as usize);
         assert!(slowest < Duration::from_secs(3), "{slowest:?} for one of {calls} calls");
         let state = links.host.state().await;
         let interface = state.interfaces.iter().find(|interface| interface.name == "eth1").unwrap();
@@ -414,6 +417,7 @@ fn a_flood_of_routers_on_one_link_costs_the_others_nothing() {
 
 /// Starts mifd as it is not to be started: how it ended, and what it said.
 async fn started(settings: MifdSettings) -> (Option<i32>, String) {
+    tally::bad_inputs(1);
     let process = settings.spawn();
     let status = process.ended().await;
     (status.code(), process.log())
@@ -465,6 +469,7 @@ fn a_start_that_cannot_be_says_why() {
             [&["--colour"][..], &["serve"], &["--log", "loud"], &["--session", "--bus", "unix:path=/b"]]
         {
             let said = run(wrong).await;
+            tally::bad_inputs(1);
             assert_eq!(said.code, 2, "{said:?}");
             assert!(said.stderr.contains(wrong[0]) && said.stderr.contains("--help"), "{said:?}");
         }

@@ -19,6 +19,7 @@ use mif_tests::raw_client::RawClient;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::routing;
 use mif_tests::served_host::{ServedHost, next, refusal};
+use mif_tests::tally;
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{DEADLINE, completes, eventually};
 use nix::mount::{MsFlags, mount};
@@ -247,6 +248,7 @@ fn stopped_for_ten_seconds_under_load_it_ends_in_what_is_true() {
                 posted.push(client.post(ROOT, MANAGER, "GetInterfaceByName", &("eth1",)).await);
             }
             round += 1;
+            tally::faults(5);
         }
         place.node.ip("address add 192.0.2.10/24 dev eth1");
         place.node.ip("link add born type bridge");
@@ -355,6 +357,7 @@ async fn storm_of_sockets(place: &Place) {
     }
     for _ in 0..3 {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        tally::faults(CLIENTS * AT_ONCE);
         for number in 0..CLIENTS * AT_ONCE {
             let call = zbus::Message::method_call(&pvd, "BindSocket").destination("org.ietf.Mif1");
             let call = call.interface(PVD).build(&(zbus::Fd::from(&socket), none())).unwrap();
@@ -416,6 +419,7 @@ fn little_memory_is_enough_for_what_hostile_clients_do() {
 /// A folder that holds next to nothing.
 fn small_disk(folder: &str) {
     fs::create_dir_all(folder).unwrap();
+    tally::faults(1);
     mount(Some("small"), folder, Some("tmpfs"), MsFlags::empty(), Some("size=64k,mode=755")).unwrap();
 }
 

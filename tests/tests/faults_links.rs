@@ -9,6 +9,7 @@ use mif::{Message, State, Subscriber};
 use mif_tests::cable::Cable;
 use mif_tests::node::Node;
 use mif_tests::served_host::{ServedHost, next};
+use mif_tests::tally;
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::eventually;
 use serde_json::Value;
@@ -27,6 +28,7 @@ async fn served(universe: &Universe) -> (ServedHost, Cable) {
 /// Runs many lines of `ip` in one process.
 fn at_once(node: &Node, lines: &str) {
     std::fs::write("/tmp/batch", lines).unwrap();
+    tally::faults(lines.lines().count());
     node.ip("-batch /tmp/batch");
 }
 

@@ -10,6 +10,7 @@ use mif::wire::Family;
 use mif_tests::cable::Cable;
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::ServedHost;
+use mif_tests::tally;
 use mif_tests::universe::{self, Universe};
 use zbus::OwnedObjectPath;
 
@@ -70,6 +71,7 @@ impl Flooded {
             excess.push(self.excess().await);
         }
         flood.await.unwrap();
+        tally::faults(MESSAGES as usize);
         excess.sort_unstable();
         // The machine that runs the tests has other work, too, which some of the calls suffer from.
         let median = excess[excess.len() / 2];

@@ -14,6 +14,7 @@ use mif_tests::daemons::{Bus, Mifd};
 use mif_tests::echo::{ECHO_PORT, EchoServer};
 use mif_tests::raw_client::RawClient;
 use mif_tests::served_host::{ServedHost, next};
+use mif_tests::tally;
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{DEADLINE, completes, eventually, within};
 use zbus::message::Type::MethodCall;
@@ -266,12 +267,17 @@ fn clients_that_vanish_in_the_middle_of_calls_leave_nothing() {
         vanish(&pvd, clients).await;
         settled().await;
         host.wait_for_no_more_descriptors_than(untouched).await;
-        eventually("as many tasks as before", async || match host.tasks().await {
-            now if now <= tasks => Ok(()),
+        let tasks_after = eventually("as many tasks as before", async || match host.tasks().await {
+            now if now <= tasks => Ok(now),
             now => Err(format!("{now} instead of {tasks}")),
         })
         .await;
         let after = host.mifd.process().status_number("VmRSS:");
+        let descriptors = host.descriptors();
+        tally::figure(&format!(
+            "{clients} clients that vanish: {untouched} -> {descriptors} descriptors, {tasks} -> {tasks_after} tasks, \
+             {before} -> {after} kB"
+        ));
         assert!(after < before + 4_096, "{before} kB before and {after} kB after {clients} clients");
         // Every place is free again.
         let (subscriber, mut messages) = Subscriber::create(&host.connection, "next").await.unwrap();
@@ -288,6 +294,7 @@ fn clients_that_vanish_in_the_middle_of_calls_leave_nothing() {
 
 /// Clients that leave behind calls of every kind, some before and some after the service has looked at them.
 async fn vanish(pvd: &zbus::OwnedObjectPath, clients: u32) {
+    tally::faults(clients as usize);
     for number in 0..clients {
         let mut client = RawClient::without_descriptors().await;
         client.post(ROOT, MANAGER, "CreateSubscriber", &("gone", none())).await;

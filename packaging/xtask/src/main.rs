@@ -17,6 +17,7 @@ mod peers;
 mod reference;
 mod run;
 mod system;
+mod tally;
 mod test;
 mod workspace;
 

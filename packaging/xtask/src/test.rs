@@ -7,6 +7,7 @@ use crate::command::{self, is_root, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::system;
+use crate::tally;
 use crate::workspace::{self, Profile, Programs};
 
 /// Universes run side by side; more than four on two cores only wait for each other.
@@ -40,6 +41,14 @@ pub fn test(dependencies: &Dependencies, options: &Options) -> Result<(), Error>
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test, Purpose::Desktop])?;
     dependencies.unpack_peers()?;
     workspace::build(Profile::Dev, Programs::All)?;
+    tally::begin()?;
+    let tested = tiers(options);
+    tally::tell()?;
+    tested
+}
+
+/// Runs both tiers or, if so wished, the first.
+fn tiers(options: &Options) -> Result<(), Error> {
     let (first, second) = targets()?;
     if is_root() && !options.unprivileged {
         everything()?;
@@ -79,6 +88,10 @@ fn targets() -> Result<(Vec<String>, Vec<String>), Error> {
 fn cargo_test() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
+    // Without it they count nothing.
+    if let Ok(path) = tally::path() {
+        cargo.env(tally::FILE, path);
+    }
     cargo
 }
 

@@ -12,6 +12,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use crate::served_host::ServedHost;
+use crate::tally;
 use crate::universe::Universe;
 use clients::Clients;
 pub use oracle::Report;
@@ -61,5 +62,6 @@ pub async fn run(universe: &Universe, seed: u64, duration: Duration, tell: impl 
         tell(&report);
     }
     assert!(host.mifd.process().exit_status().is_none(), "mifd has ended");
+    tally::faults(usize::try_from(report.faults).unwrap_or(usize::MAX));
     report
 }

@@ -1,12 +1,14 @@
 //! One client that means no good.
 
+use crate::say;
+use mif_tests::node::Node;
+use mif_tests::process::Process;
 use mif_tests::raw_client::RawClient;
+use mif_tests::user::as_visitor;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use zbus::{OwnedObjectPath, Variant};
+use std::process::Command;
+use zbus::{ObjectPath, Variant};
 
 const ROOT: &str = "/org/ietf/Mif1";
 const MANAGER: &str = "org.ietf.Mif1.Manager";
@@ -16,6 +18,10 @@ const PEER: &str = "org.freedesktop.DBus.Peer";
 
 /// How many calls of a kind it makes before it reads.
 const AT_ONCE: usize = 64;
+/// The first argument of the program that is the client.
+pub const ITSELF: &str = "hostile";
+/// What it says then.
+const BEGUN: &str = "it has begun";
 /// After so many calls of which it reads nothing it begins anew, closed or not.
 const UNREAD: usize = 20_000;
 
@@ -58,55 +64,63 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The client, on a thread of its own.
-pub struct Hostile {
-    thread: JoinHandle<()>,
-    stop: Arc<AtomicBool>,
+/// Whom it calls: a name on the bus, and the object that has provisioning domains' methods.
+#[derive(Clone, Debug)]
+pub struct Victim {
+    /// The name.
+    pub name: String,
+    /// The path of the object.
+    pub path: String,
 }
+
+/// The client, a process of its own and another user's.
+pub struct Hostile(Process);
 
 impl Hostile {
     /// Lets it loose; it has begun when this returns.
-    pub fn start(kind: Kind, pvd: &OwnedObjectPath) -> Self {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let client = Client { kind, pvd: pvd.clone(), stop: Arc::clone(&stop), done: Arc::clone(&done) };
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(client.work());
-        });
-        while done.load(Ordering::Relaxed) == 0 {
-            std::thread::yield_now();
-        }
-        Self { thread, stop }
+    pub async fn start(host: &Node, kind: Kind, victim: &Victim) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+        let number = Kind::ALL.iter().position(|it| it.to_string() == kind.to_string()).expect("one of them");
+        command.args([ITSELF, &number.to_string(), &victim.name, &victim.path]);
+        let process = host.spawn("hostile", as_visitor(command));
+        process.wait_for_log(BEGUN).await;
+        Self(process)
     }
 
     /// Has it leave.
     pub async fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread;
-        tokio::task::spawn_blocking(move || thread.join()).await.expect("a thread").expect("no panic");
+        self.0.kill().await;
     }
+}
+
+/// What the program is when its first argument is [`ITSELF`]: that client, until it is killed.
+pub fn be_hostile(arguments: &[String]) {
+    let [number, name, path] = arguments else { panic!("not from a benchmark: {arguments:?}") };
+    let kind = Kind::ALL[number.parse::<usize>().expect("a number")];
+    let victim = Victim { name: name.clone(), path: path.clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(Client { kind, victim, begun: false }.work());
 }
 
 struct Client {
     kind: Kind,
-    pvd: OwnedObjectPath,
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
+    victim: Victim,
+    begun: bool,
 }
 
 impl Client {
-    async fn work(self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let mut bus = RawClient::without_descriptors().await;
+    async fn work(mut self) {
+        loop {
+            let mut bus = RawClient::without_descriptors().await.calling(&self.victim.name);
             let path = format!("/org/ietf/Mif1Subscriber/{}/hostile", bus.name()[1..].replace('.', "_"));
             let none: HashMap<&str, Variant<'_>> = HashMap::new();
             bus.call(ROOT, MANAGER, "CreateSubscriber", &("hostile", none)).await.expect("a subscriber");
             for number in 0..UNREAD {
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
                 self.act(&mut bus, &path, number).await;
-                self.done.fetch_add(1, Ordering::Relaxed);
+                if !self.begun {
+                    self.begun = true;
+                    say(BEGUN);
+                }
                 if matches!(self.kind, Kind::Leaving) {
                     break;
                 }
@@ -132,11 +146,13 @@ impl Client {
             Kind::Unread => drop(bus.post(path, SUBSCRIBER, "AnnounceInterfaces", &()).await),
             Kind::Large => {
                 let name = "a".repeat(1 << 20);
-                bus.call(self.pvd.as_str(), PVD, "TranslateName", &(name, none)).await.expect_err("too long");
+                // Too long for one, nothing to the other.
+                let _ = bus.call(&self.victim.path, PVD, "TranslateName", &(name, none)).await;
             }
             Kind::Work => {
                 let id = u32::try_from(number).unwrap_or(0);
-                let arguments = (id, &self.pvd, "192.0.2.99", 7_u16, none);
+                let pvd = ObjectPath::try_from(self.victim.path.as_str()).expect("a path");
+                let arguments = (id, pvd, "192.0.2.99", 7_u16, none);
                 bus.post(path, SUBSCRIBER, "ConnectToAddress", &arguments).await;
                 bus.call(path, SUBSCRIBER, "CancelConnection", &id).await.expect("an answer");
             }
