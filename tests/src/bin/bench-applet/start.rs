@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mif_tests::daemons::program;
 use mif_tests::desktop::{Desktop, Film};
+use tokio::time::sleep;
 
 use crate::{Goals, median, ms, say};
 
@@ -61,5 +62,7 @@ async fn frames(desktop: &Desktop, name: &str, arguments: &[&str]) -> (Duration,
     assert!(process.exit_status().is_none(), "{name} ended:\n{}", process.log());
     process.kill().await;
     film.still(Duration::from_millis(100)).await;
+    // Others are told that it is gone, and put away what they had for it: that is not to cost who comes next.
+    sleep(STILL).await;
     (first.at - begin, all.at - begin)
 }
