@@ -6,6 +6,9 @@ use crate::tool;
 /// More than there are stops in a window.
 const STEPS: usize = 60;
 
+/// How often a window is searched for.
+const SEARCHES: usize = 100;
+
 /// How often it is looked whether the keyboard has moved.
 const LOOKS: usize = 8;
 
@@ -93,8 +96,9 @@ impl Desktop {
         })
     }
 
+    /// A search that meets a window which is just closing, a menu or a hint, finds none at all; so there are several.
     fn window(&self) -> String {
-        self.find_window().expect("a window")
+        (0..SEARCHES).find_map(|_| self.find_window()).expect("a window")
     }
 
     /// The window on top.
