@@ -106,8 +106,16 @@ impl Rig {
         Self { client, incoming, pending: VecDeque::new(), engine, batches, stop: Some(stop), service }
     }
 
-    /// The sources see these at once.
+    /// The sources see these at once, and the service takes it in: what is asked next is asked of that state.
     pub async fn happen(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.post_events(events).await;
+        while self.batches.capacity() < self.batches.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The sources see these at once; the service may have other things to do first.
+    pub async fn post_events(&mut self, events: impl IntoIterator<Item = Event>) {
         for event in events {
             self.engine.handle_event(clock::now(), event);
         }
