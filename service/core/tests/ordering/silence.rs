@@ -3,7 +3,7 @@
 
 use crate::common::at;
 use mif_core::BootTime;
-use mif_core::deliveries::{Deliveries, Unicast};
+use mif_core::deliveries::{Deliveries, Due, Unicast};
 use mif_core::unread::{Bounds, Refusal, Unread};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -190,12 +190,20 @@ impl World {
     }
 
     fn wake(&mut self) {
-        for key in self.deliveries.handle_timeout(self.now) {
+        for due in self.deliveries.handle_timeout(self.now) {
+            let key = match due {
+                Due::Tell(key) => key,
+                Due::Ask(key) => {
+                    let question = self.send(Outgoing::Question);
+                    self.deliveries.asked(key, question);
+                    continue;
+                }
+            };
             self.send(Outgoing::Message(key, Text::Closed));
             let witness = self.send(Outgoing::Message(key, Text::Ping));
             self.unread.asked(&key.0, witness);
             let question = self.send(Outgoing::Question);
-            self.deliveries.told(key, witness, question);
+            self.deliveries.told(key, (witness, question), self.now);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Address, Bus, Entry, path, properties};
 use crate::clock;
 use mif_core::BootTime;
 use mif_core::announcement::{Announcement, CloseReason};
-use mif_core::deliveries::Unicast;
+use mif_core::deliveries::{Due, Unicast};
 use mif_core::unread::Refusal;
 use mif_core::usage::Held;
 use std::sync::Arc;
@@ -119,19 +119,27 @@ impl Bus {
     /// Tells those that are due that they are closed, and asks the bus behind each whether it took that. A bus that says
     /// nothing of a signal does say whether it took a call right behind it.
     pub(super) fn tell_overrun(&mut self, now: BootTime) {
-        for key in self.deliveries.handle_timeout(now) {
-            let Some(Overrun { address, .. }) = self.overrun.get(&key) else { continue };
-            let closed = address.message(&Announcement::Closed(CloseReason::Overrun));
-            let witness = self.unread.bus_is_silent().then(|| address.ping().ok()).flatten();
-            let (Ok(closed), Ok(question)) = (closed, question()) else { continue };
-            if let Some(witness) = &witness {
-                self.unread.asked(&address.client, number(witness));
+        for due in self.deliveries.handle_timeout(now) {
+            let Ok(question) = question() else { continue };
+            match due {
+                Due::Tell(key) => self.tell_one(key, now, &question),
+                Due::Ask(key) => self.deliveries.asked(key, number(&question)),
             }
-            self.deliveries.told(key, number(witness.as_ref().unwrap_or(&closed)), number(&question));
-            self.direct.push(closed);
-            self.direct.extend(witness);
             self.direct.push(question);
         }
+    }
+
+    fn tell_one(&mut self, key: SubscriberKey, now: BootTime, question: &Message) {
+        let Some(Overrun { address, .. }) = self.overrun.get(&key) else { return };
+        let Ok(closed) = address.message(&Announcement::Closed(CloseReason::Overrun)) else { return };
+        let witness = self.unread.bus_is_silent().then(|| address.ping().ok()).flatten();
+        if let Some(witness) = &witness {
+            self.unread.asked(&address.client, number(witness));
+        }
+        let last = number(witness.as_ref().unwrap_or(&closed));
+        self.deliveries.told(key, (last, number(question)), now);
+        self.direct.push(closed);
+        self.direct.extend(witness);
     }
 
     /// Whether a subscriber is closed because it lost a message.
