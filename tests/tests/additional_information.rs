@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mif::ProvisioningDomain;
 use mif::happy_eyeballs::{Options, Policy, Reserve, connect};
 use mif::wire::Element;
+use mif::{NameRequest, ProvisioningDomain, connect_to_name};
 use mif_tests::cable::Cable;
 use mif_tests::daemons::MifdSettings;
 use mif_tests::dns::{self, DnsServer};
@@ -512,6 +512,37 @@ fn a_race_leaves_captive_networks_and_those_without_internet_for_last() {
         for _ in 0..3 {
             let won = race(&Options::default()).await.unwrap();
             assert_eq!(won.pvd.id, free_id, "{}", won.story);
+        }
+    });
+}
+
+/// `dnsZones`: the network whose servers know the zone has the first attempt, whether or not it leads to the Internet.
+#[test]
+fn a_race_begins_in_the_network_that_knows_the_zone() {
+    universe::run(async |universe| {
+        let authority = Authority::new("test");
+        let answer = |request: &HttpRequest| match request.line.contains("pvd") {
+            true => pvd_json(information(ID, json!({"noInternet": true, "dnsZones": ["Web.example."]}))),
+            false => Reply::document("text/plain", ""),
+        };
+        let identity = || authority.vouch(&["web.example", ID]);
+        let free = Network::new(&universe, 1, "free.example", identity(), answer).await;
+        let inner = Network::new(&universe, 2, ID, identity(), answer).await;
+        let served = served_trusting(&universe, &authority).await;
+        free.send(free.content());
+        let free_id = format!("implicit:eth1:ipv6:{}", free.cable.far().link_local());
+        served.pvd_where(&free_id, |pvd| !pvd.dns_servers.is_empty() && !pvd.addresses.is_empty()).await;
+        inner.advertise(HTTP, 7, ID);
+        served.pvd_where(ID, informed).await;
+        for _ in 0..3 {
+            let options = Options::default();
+            let race = connect(&served.connection, "web.example", 443, &options);
+            let won = completes("the end of the race", race).await.unwrap();
+            assert_eq!(won.pvd.id, ID, "{}", won.story);
+            let request = NameRequest::new("WEB.example", 443);
+            let call = connect_to_name(&served.connection, &request);
+            let connected = completes("the reply", call).await.unwrap();
+            assert_eq!(connected.pvd_id, ID, "{}", connected.story.join("\n"));
         }
     });
 }

@@ -24,7 +24,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use domain::{Domain, Origin};
+pub use domain::{Domain, Origin, is_in_zone};
 pub use policy::{Policy, Reserve, Selector, SelectorError};
 pub use story::{Event, Exclusion, Happening, Story};
 pub use timing::Timing;

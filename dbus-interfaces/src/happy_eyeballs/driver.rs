@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use mif_selection::addresses::{Candidate, Mobility};
-use mif_selection::race::{Action, Attempt, Defeat, Domain, Family, Origin, Outcome, Race};
+use mif_selection::race::{Action, Attempt, Defeat, Domain, Family, Origin, Outcome, Race, is_in_zone};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use zbus::Connection;
@@ -42,7 +42,7 @@ pub(super) async fn run(connection: &Connection, name: &str, port: u16, options:
     let state = State::read(connection).await?;
     let pvds: Vec<ProvisioningDomain> = state.pvds().cloned().collect();
     let known = join_all(pvds.iter().map(|pvd| values(connection, pvd))).await;
-    let domains = pvds.iter().zip(&known).map(|(pvd, known)| domain(&state, pvd, known)).collect();
+    let domains = pvds.iter().zip(&known).map(|(pvd, known)| domain(&state, pvd, known, name)).collect();
     let families = match options.family {
         Some(family) => vec![family],
         None => vec![Family::V6, Family::V4],
@@ -143,10 +143,11 @@ async fn values(connection: &Connection, pvd: &ProvisioningDomain) -> Configurat
 }
 
 /// A PvD as the race looks at it.
-fn domain(state: &State, pvd: &ProvisioningDomain, known: &ConfigurationData) -> Domain {
+fn domain(state: &State, pvd: &ProvisioningDomain, known: &ConfigurationData, name: &str) -> Domain {
     let interface = state.interface_of(pvd);
     let text = |value: fn(&Interface) -> String| interface.map(value).unwrap_or_default();
     let said = |identifier| matches!(known.get::<bool>(identifier), Ok(Some(true)));
+    let zones: Vec<String> = known.get(identifier::DNS_ZONES).ok().flatten().unwrap_or_default();
     Domain {
         id: pvd.id.clone(),
         interface: text(|interface| interface.name.clone()),
@@ -156,6 +157,7 @@ fn domain(state: &State, pvd: &ProvisioningDomain, known: &ConfigurationData) ->
         default: state.is_default(pvd),
         captive: said(identifier::CAPTIVE),
         no_internet: said(identifier::NO_INTERNET),
+        in_zone: zones.iter().any(|zone| is_in_zone(name, zone)),
         sources: pvd.addresses.iter().filter_map(candidate).collect(),
     }
 }

@@ -22,6 +22,8 @@ pub struct Domain {
     pub captive: bool,
     /// It says that it leads to no Internet (RFC 8801 `noInternet`).
     pub no_internet: bool,
+    /// It says that its name servers know the zone of the name ([`is_in_zone`] of one of its `dnsZones`, RFC 8801).
+    pub in_zone: bool,
     /// Its source addresses.
     pub sources: Vec<Candidate>,
 }
@@ -44,6 +46,15 @@ impl Origin {
             Self::Implicit => "implicit",
         }
     }
+}
+
+/// Whether `name` is `zone` or below it; letter case and a final dot do not matter.
+#[must_use]
+pub fn is_in_zone(name: &str, zone: &str) -> bool {
+    let (name, zone) = (name.strip_suffix('.').unwrap_or(name), zone.strip_suffix('.').unwrap_or(zone));
+    let Some(begin) = name.len().checked_sub(zone.len()) else { return false };
+    let ends_so = name.as_bytes()[begin..].eq_ignore_ascii_case(zone.as_bytes());
+    !zone.is_empty() && ends_so && (begin == 0 || name.as_bytes()[begin - 1] == b'.')
 }
 
 impl Domain {

@@ -15,7 +15,8 @@ pub struct Policy {
     pub avoid: Vec<Selector>,
     /// What to do with PvDs that have a captive portal in the way.
     pub captive: Reserve,
-    /// What to do with PvDs that say that they lead to no Internet.
+    /// What to do with PvDs that say that they lead to no Internet. Those that say that they lead to the name are not
+    /// put last for that.
     pub no_internet: Reserve,
 }
 
@@ -61,6 +62,7 @@ pub enum SelectorError {
 pub(super) struct Rank {
     tier: u8,
     preference: usize,
+    out_of_zone: bool,
     not_default: bool,
     place: usize,
 }
@@ -72,8 +74,8 @@ impl Rank {
     }
 
     /// What is worth waiting for: everything but the order in which PvDs were given.
-    pub(super) const fn preference(self) -> (u8, usize) {
-        (self.tier, self.preference)
+    pub(super) const fn preference(self) -> (u8, usize, bool) {
+        (self.tier, self.preference, self.out_of_zone)
     }
 
     /// Between PvDs that are equal otherwise.
@@ -106,13 +108,15 @@ impl Policy {
         ] {
             match (applies, what) {
                 (true, Reserve::Never) => return Err(why),
+                (true, Reserve::Last) if domain.in_zone && why == Exclusion::NoInternet => {}
                 (true, Reserve::Last) => tier = 2,
                 (true, Reserve::Equal) | (false, _) => {}
             }
         }
         let preferred = self.prefer.iter().position(|selector| selector.names(domain));
         let preference = preferred.unwrap_or(self.prefer.len());
-        Ok(Rank { tier, preference, not_default: !domain.default, place })
+        let (out_of_zone, not_default) = (!domain.in_zone, !domain.default);
+        Ok(Rank { tier, preference, out_of_zone, not_default, place })
     }
 }
 

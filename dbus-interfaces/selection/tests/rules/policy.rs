@@ -2,7 +2,7 @@
 
 use crate::simulation::{Fate, Run, Simulation, dual};
 use mif_selection::race::{
-    Defeat, Exclusion, Happening, Origin, Outcome, Policy, Reserve, Selector, SelectorError,
+    Defeat, Exclusion, Happening, Origin, Outcome, Policy, Reserve, Selector, SelectorError, is_in_zone,
 };
 
 const FIRST: &[&str] = &["2001:db8:f::1", "203.0.113.1"];
@@ -106,6 +106,44 @@ fn captive_pvds_and_those_without_internet_are_the_last_resort() {
         let mut equal = simulation;
         (equal.policy.captive, equal.policy.no_internet) = (Reserve::Equal, Reserve::Equal);
         assert_eq!(equal.run().winner().0, "eth0");
+    }
+}
+
+#[test]
+fn a_pvd_that_says_that_it_knows_the_zone_has_the_first_attempt() {
+    for no_internet in [false, true] {
+        let mut simulation = networks(Policy::default());
+        (simulation.domains[0].default, simulation.domains[1].in_zone) = (true, true);
+        simulation.domains[1].no_internet = no_internet;
+        // Its answer is waited for as long as that of one that the caller prefers.
+        assert_eq!(simulation.clone().answers(1, 49, &["2001:db8:f::2"]).run().winner().0, "wlan0");
+        assert_eq!(simulation.clone().answers(1, 51, &["2001:db8:f::2"]).run().winner().0, "eth0");
+        // What the caller says weighs more.
+        simulation.policy.prefer = select(&["eth0.example"]);
+        assert_eq!(simulation.run().winner().0, "eth0");
+    }
+    let mut simulation = networks(Policy { no_internet: Reserve::Never, ..Policy::default() });
+    (simulation.domains[1].in_zone, simulation.domains[1].no_internet) = (true, true);
+    assert_eq!(left_out(&simulation.run()), [(1, Exclusion::NoInternet)]);
+}
+
+#[test]
+fn a_zone_holds_itself_and_what_is_below() {
+    for (name, zone) in [
+        ("corp.example", "corp.example"),
+        ("a.Corp.example.", "corp.EXAMPLE"),
+        ("a.b.corp.example", "corp.example."),
+    ] {
+        assert!(is_in_zone(name, zone), "{name} in {zone}");
+    }
+    for (name, zone) in [
+        ("xcorp.example", "corp.example"),
+        ("example", "corp.example"),
+        ("a.example", "corp.example"),
+        ("a", ""),
+        ("", ""),
+    ] {
+        assert!(!is_in_zone(name, zone), "{name} not in {zone:?}");
     }
 }
 

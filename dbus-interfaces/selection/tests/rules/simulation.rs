@@ -72,6 +72,7 @@ pub fn domain(interface: &str, sources: &[&str]) -> Domain {
         default: false,
         captive: false,
         no_internet: false,
+        in_zone: false,
         sources: sources.iter().map(candidate).collect(),
     }
 }

@@ -85,15 +85,16 @@ impl RaceRequest {
 }
 
 /// The provisioning domains as a race looks at them, in order of appearance. Which of them take part is the policy's
-/// choice.
-pub fn contenders(snapshot: &Snapshot) -> Vec<(Serial, Domain)> {
-    snapshot.pvds().map(|pvd| (pvd.serial, contender(snapshot, pvd))).collect()
+/// choice. `name` is the one to connect to, as [`RaceRequest::check`] gives it.
+pub fn contenders(snapshot: &Snapshot, name: &str) -> Vec<(Serial, Domain)> {
+    snapshot.pvds().map(|pvd| (pvd.serial, contender(snapshot, pvd, name))).collect()
 }
 
-fn contender(snapshot: &Snapshot, pvd: &Pvd) -> Domain {
+fn contender(snapshot: &Snapshot, pvd: &Pvd, name: &str) -> Domain {
     let interface = snapshot.interface(pvd.interface);
     let Configuration { captivity, additional_information, .. } = &pvd.used;
-    let no_internet = additional_information.as_ref().and_then(|information| information.no_internet);
+    let information = additional_information.as_ref();
+    let zones = information.map(|information| &information.dns_zones[..]).unwrap_or_default();
     Domain {
         id: pvd.id.clone(),
         interface: interface.map(|interface| interface.name.clone()).unwrap_or_default(),
@@ -105,7 +106,8 @@ fn contender(snapshot: &Snapshot, pvd: &Pvd) -> Domain {
         up: pvd.link_up && interface.is_none_or(|interface| interface.state != LinkState::Down),
         default: snapshot.defaults().iter().any(|default| default == pvd.serial),
         captive: captivity.as_ref().is_some_and(|captivity| captivity.captive),
-        no_internet: no_internet == Some(true),
+        no_internet: information.and_then(|information| information.no_internet) == Some(true),
+        in_zone: zones.iter().any(|zone| race::is_in_zone(name, zone)),
         sources: pvd.addresses.iter().filter_map(PvdAddress::candidate).collect(),
     }
 }

@@ -132,8 +132,10 @@ impl<G: Gate> Track<G> {
     /// # Errors
     /// [`Lost`], with the error to speak of.
     pub async fn run(self) -> Result<Raced, Lost<G::Denial>> {
+        // One that has been checked is not refused now.
+        let name = self.request.check().unwrap_or_default();
         let (serials, domains): (Vec<Serial>, Vec<_>) =
-            plan::contenders(&self.snapshot()).into_iter().unzip();
+            plan::contenders(&self.snapshot(), &name).into_iter().unzip();
         let begin = Instant::now();
         let ids: Vec<String> = domains.iter().map(|domain| domain.id.clone()).collect();
         let Self { request, .. } = &self;
