@@ -11,6 +11,7 @@ mod networkd;
 mod polkitd;
 mod radvd;
 mod resolved;
+mod ypserv;
 
 pub use avahi::Avahi;
 pub use bus::{Bus, REFERENCE_NAME};
@@ -23,6 +24,7 @@ pub use networkd::Networkd;
 pub use polkitd::{Agent, Polkitd, Prompt};
 pub use radvd::Radvd;
 pub use resolved::Resolved;
+pub use ypserv::Ypserv;
 
 use std::fs;
 use std::path::{Path, PathBuf};
