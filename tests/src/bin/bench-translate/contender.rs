@@ -28,11 +28,13 @@ pub enum Contender {
     Resolved,
     /// The question itself, over UDP.
     Direct,
+    /// A call of the service that does nothing, then the question itself: what any service on the bus takes at least.
+    Floor,
 }
 
 impl Contender {
     /// All.
-    pub const ALL: [Self; 3] = [Self::Mifd, Self::Resolved, Self::Direct];
+    pub const ALL: [Self; 4] = [Self::Mifd, Self::Resolved, Self::Direct, Self::Floor];
 
     /// How the table calls it.
     pub const fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Contender {
             Self::Mifd => "mifd",
             Self::Resolved => "resolved",
             Self::Direct => "direct",
+            Self::Floor => "floor",
         }
     }
 }
@@ -87,7 +90,19 @@ impl Contenders {
             }
             Contender::Resolved => self.ask_resolved(name).await.expect(name),
             Contender::Direct => ask_server(name).await,
+            Contender::Floor => {
+                self.call_nothing().await.expect("a reply");
+                ask_server(name).await;
+            }
         }
+    }
+
+    async fn call_nothing(&self) -> zbus::Result<()> {
+        let peer = Some("org.freedesktop.DBus.Peer");
+        self.connection
+            .call_method(Some("org.ietf.Mif1"), "/org/ietf/Mif1", peer, "Ping", &())
+            .await
+            .map(drop)
     }
 
     async fn ask_resolved(&self, name: &str) -> zbus::Result<()> {
@@ -111,7 +126,7 @@ impl Contenders {
         let pid = match contender {
             Contender::Mifd => self.mifd.pid(),
             Contender::Resolved => self.resolved.pid(),
-            Contender::Direct => return Duration::ZERO,
+            Contender::Direct | Contender::Floor => return Duration::ZERO,
         };
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let nanoseconds = tasks.filter_map(|task| {

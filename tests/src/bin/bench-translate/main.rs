@@ -2,7 +2,7 @@
 //!
 //! One link, one DNS server that answers at once, one client connection to one private bus. In turn mifd
 //! (TranslateName), systemd-resolved (ResolveHostname) and a client that sends the question itself are asked for IPv4
-//! addresses: one at a time and 64 at a time, names that nobody asked for before and one that everybody did. Then what
+//! addresses, beside a call that does nothing and the question itself one after the other: one at a time and 64 at a time, names that nobody asked for before and one that everybody did. Then what
 //! mifd's memory grows by with each provisioning domain that is asked, and what 1,000 translations that no server
 //! answers do to the others. Arguments: the number of rounds (5), translations in a round (400).
 
