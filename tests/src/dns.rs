@@ -25,12 +25,18 @@ pub struct Reply {
     silent: bool,
     held: Option<u16>,
     over_tcp: bool,
+    other: Vec<(u16, Vec<u8>)>,
 }
 
 impl Reply {
     /// These addresses, to the questions of their family; none of the family asked for is NODATA.
     pub fn addresses<T: Into<IpAddr>>(addresses: impl IntoIterator<Item = T>) -> Self {
         Self { addresses: addresses.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// A record of any type, and nothing to other questions; `data` is as it is on the wire.
+    pub fn record(kind: u16, data: Vec<u8>) -> Self {
+        Self { other: vec![(kind, data)], ..Self::default() }
     }
 
     /// Nothing at all.
@@ -233,6 +239,8 @@ impl Reply {
                 IpAddr::V4(_) | IpAddr::V6(_) => {}
             }
         }
+        let other = self.other.iter().filter(|(of, _)| *of == kind);
+        records.extend(other.map(|(of, data)| record(&owner, *of, data)));
         records
     }
 }

@@ -224,6 +224,20 @@ impl RouterAdvertisement {
         self
     }
 
+    /// A resolver that speaks encrypted DNS and of which nothing is said but its name (RFC 9463 3.1.6, 6.1).
+    #[must_use]
+    pub fn named_resolver(mut self, name: &str) -> Self {
+        let name = crate::dns::write_name(name);
+        let mut option = vec![144, 0, 0, 1];
+        option.extend(3600_u32.to_be_bytes());
+        option.extend(u16::try_from(name.len()).expect("a name").to_be_bytes());
+        option.extend(name);
+        option.resize(option.len().next_multiple_of(8), 0);
+        option[1] = u8::try_from(option.len() / 8).expect("an option of at most 2,040 octets");
+        self.0.extend(option);
+        self
+    }
+
     /// A PvD option (RFC 8801, 3.1) with the options of another message inside; `flags` are its first two octets:
     /// H 0x8000, L 0x4000, R 0x2000 (then the header of that message is inside, too), delay 0x000f.
     #[must_use]

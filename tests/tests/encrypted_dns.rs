@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use mif::wire::Family;
 use mif::{ErrorKind, Message, Subscriber, TranslateOptions, Translation};
@@ -30,13 +31,18 @@ struct Network {
 
 impl Network {
     async fn start(universe: &Universe) -> Self {
+        Self::start_with(universe, zone()).await
+    }
+
+    /// With this zone in the clear.
+    async fn start_with(universe: &Universe, zone: Vec<(&'static str, Reply)>) -> Self {
         let router = universe.node("router");
         let near = universe.host().end("eth1").mac("02:00:00:00:00:09");
         let cable = Cable::between(near, router.end("lan").mac("02:00:00:00:00:01")).await;
         for address in [&format!("{PREFIX}1/64"), &format!("{SERVER}/64")] {
             cable.far().add_address(address);
         }
-        let plain = DnsServer::on(cable.far().node(), ip(SERVER), zone());
+        let plain = DnsServer::on(cable.far().node(), ip(SERVER), zone);
         Self { cable, authority: Authority::new("the ISP"), plain }
     }
 
@@ -304,5 +310,80 @@ fn stopping_closes_what_nobody_else_needs() {
         assert_eq!(host.descriptors(), before + 1);
         subscriber.stop_translating_name(3).await.unwrap();
         host.wait_for_descriptors(before).await;
+    });
+}
+
+/// The record of the network's resolver in its own DNS (RFC 9461): DoT, at the address of `NAME`.
+fn described() -> Reply {
+    let service = [&[0, 1][..], &wire(NAME), &[0, 1, 0, 4, 3], b"dot"].concat();
+    Reply::record(SVCB, service)
+}
+
+/// A name on the wire.
+fn wire(name: &str) -> Vec<u8> {
+    let labels = name.split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat());
+    labels.chain([0]).collect()
+}
+
+const SVCB: u16 = 64;
+const DESIGNATION: &str = "_dns.dns.isp.test";
+
+/// The network of [`Network::start`], whose Router Advertisement only names its resolver. What of it is known in the
+/// clear, and a translation in it.
+async fn named(universe: &Universe, designation: Reply) -> (Network, ServedHost, OwnedObjectPath) {
+    let mut zone = zone();
+    zone.extend([(DESIGNATION, designation), (NAME, Reply::addresses([ip(SERVER)]))]);
+    let network = Network::start_with(universe, zone).await;
+    let host = network.serve(universe, "announced").await;
+    let message = RouterAdvertisement::new(1800).prefix(PREFIX, 64, 3600, 1800).dns_servers(3600, &[SERVER]);
+    RawSender::on(network.cable.far()).send(message.named_resolver(NAME).bytes());
+    let pvd = pvd(&host).await;
+    announced(&host, &pvd).await;
+    (network, host, pvd)
+}
+
+/// RFC 9463 3.1.6, RFC 9462 5: only the resolver itself is asked for in the clear.
+#[test]
+fn a_resolver_that_is_only_named_is_looked_up() {
+    universe::run(async |universe| {
+        let (network, host, pvd) = named(&universe, described()).await;
+        let server = network.encrypted(&network.authority.certify("other.isp.test"));
+        let (kind, text) = refusal(translate(&host, &pvd, "www.test").await);
+        assert_eq!(kind, ErrorKind::ServerFailure, "{text}");
+        assert!(text.contains("encrypted"), "{text}");
+        server.stop();
+        let server = network.encrypted(&network.authority.certify(NAME));
+        for name in ["www.test", "other.test"] {
+            check_tags(&translate(&host, &pvd, name).await.unwrap(), "dot", true);
+        }
+        let asked: Vec<String> =
+            network.plain.questions().into_iter().map(|question| question.name).collect();
+        assert!(asked.iter().all(|name| [DESIGNATION, NAME].contains(&&**name)), "{asked:?}");
+        assert_eq!(network.plain.count(DESIGNATION), 1, "asked once");
+        assert_eq!(server.questions().len(), 4);
+    });
+}
+
+#[test]
+fn a_resolver_that_cannot_be_found_by_its_name_is_none() {
+    universe::run(async |universe| {
+        // An alias of nothing (RFC 9460 2.5.1): there is no such service.
+        let (network, host, pvd) = named(&universe, Reply::record(SVCB, vec![0, 0, 0])).await;
+        check_tags(&translate(&host, &pvd, "www.test").await.unwrap(), "udp", false);
+        assert_eq!(network.plain.count(DESIGNATION), 1, "asked once");
+    });
+}
+
+/// Whoever keeps back what there is to know of the resolver gets nothing in the clear for it.
+#[test]
+fn a_resolver_that_nobody_tells_of_is_not_replaced() {
+    universe::run(async |universe| {
+        let (network, host, pvd) = named(&universe, Reply::silence()).await;
+        let options =
+            TranslateOptions { timeout: Some(Duration::from_secs(15)), ..TranslateOptions::default() };
+        let asking = mif::translate_name(&host.connection, &pvd, "www.test", &options);
+        let (kind, text) = refusal(completes("the end of the translation", asking).await);
+        assert!(matches!(kind, ErrorKind::ServerFailure | ErrorKind::TimedOut), "{text}");
+        assert_eq!(network.plain.count("www.test"), 0);
     });
 }

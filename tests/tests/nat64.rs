@@ -13,7 +13,7 @@ use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::{ServedHost, refusal};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::completes;
-use zbus::{Fd, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Fd, Message, OwnedObjectPath, OwnedVariant, Variant};
 
 const SERVER: &str = "2001:db8:1::53";
 
@@ -56,6 +56,20 @@ impl Network {
         RawSender::on(cable.far()).send(message.bytes());
         let [pvd] = host.pvds(["eth1"], Family::Ipv6, true).await;
         Self { cable, dns, host, pvd }
+    }
+
+    async fn connect(&self, address: &str) -> zbus::Result<Message> {
+        let arguments = (address, 80_u16, HashMap::<&str, Variant<'_>>::new());
+        let interface = Some("org.ietf.Mif1.ProvisioningDomain");
+        let connection = &self.host.connection;
+        let call = connection.call_method(
+            Some("org.ietf.Mif1"),
+            &self.pvd,
+            interface,
+            "ConnectToAddress",
+            &arguments,
+        );
+        completes(&format!("the connection to {address}"), call).await
     }
 
     async fn translate(&self, name: &str, family: Option<Family>) -> mif::Result<Translation> {
@@ -139,29 +153,56 @@ fn nothing_is_made_without_a_translator() {
     });
 }
 
+/// Connects to 198.51.100.7 in a network whose translator makes `behind` of that. The router plays the translator and
+/// the server behind it.
+async fn connects_through(network: &Network, behind: &str) {
+    let router = network.cable.far().node();
+    router.ip(&format!("address add {behind}/128 dev lo nodad"));
+    let listener = router.within(|| TcpListener::bind((behind, 80)).unwrap());
+    let message = network.connect("198.51.100.7").await.unwrap();
+    let body = message.body();
+    let (_socket, details): (Fd<'_>, HashMap<String, OwnedVariant>) = body.deserialize().unwrap();
+    assert_eq!(details["remote-address"], Variant::from(behind).try_into().unwrap());
+    let (_, peer) = listener.accept().unwrap();
+    assert_eq!(details["local-address"], Variant::from(peer.ip().to_string()).try_into().unwrap());
+}
+
 #[test]
 fn an_ipv4_address_is_connected_to_through_the_translator() {
     universe::run(async |universe| {
         let network = Network::start(&universe, Some("64:ff9b::"), None).await;
-        // The router plays the translator and the server behind it.
-        let router = network.cable.far().node();
-        router.ip("address add 64:ff9b::c633:6407/128 dev lo nodad");
-        let listener = router.within(|| TcpListener::bind("[64:ff9b::c633:6407]:80").unwrap());
-        let (connection, pvd) = (&network.host.connection, &network.pvd);
-        let message = connection
-            .call_method(
-                Some("org.ietf.Mif1"),
-                pvd,
-                Some("org.ietf.Mif1.ProvisioningDomain"),
-                "ConnectToAddress",
-                &("198.51.100.7", 80_u16, HashMap::<&str, Variant<'_>>::new()),
-            )
-            .await
-            .unwrap();
-        let body = message.body();
-        let (_socket, details): (Fd<'_>, HashMap<String, OwnedVariant>) = body.deserialize().unwrap();
-        assert_eq!(details["remote-address"], Variant::from("64:ff9b::c633:6407").try_into().unwrap());
-        let (_, peer) = listener.accept().unwrap();
-        assert_eq!(details["local-address"], Variant::from(peer.ip().to_string()).try_into().unwrap());
+        connects_through(&network, "64:ff9b::c633:6407").await;
+        assert_eq!(network.dns.count("ipv4only.arpa"), 0, "the announcement is enough");
+    });
+}
+
+/// RFC 7050.
+#[test]
+fn an_ipv4_address_is_connected_to_through_a_translator_that_only_dns_tells_of() {
+    universe::run(async |universe| {
+        let dns64 = Reply::addresses([ip("2001:db8:64::c000:aa"), ip("2001:db8:64::c000:ab")]);
+        let network = Network::start(&universe, None, Some(dns64)).await;
+        connects_through(&network, "2001:db8:64::c633:6407").await;
+        // Nobody listens there any more.
+        let refused = network.connect("198.51.100.7").await.map(drop).unwrap_err();
+        assert!(refused.to_string().contains("ConnectionRefused"), "{refused}");
+        assert_eq!(network.dns.count("ipv4only.arpa"), 1, "asked once");
+    });
+}
+
+#[test]
+fn without_a_translator_there_is_no_way_to_an_ipv4_address() {
+    universe::run(async |universe| {
+        let network = Network::start(&universe, None, None).await;
+        let refused = network.connect("198.51.100.7").await.map(drop).unwrap_err().to_string();
+        for word in ["NetworkUnreachable", "does not provide IPv4"] {
+            assert!(refused.contains(word), "{refused}");
+        }
+        assert!(network.dns.count("ipv4only.arpa") > 0, "asked, and there is none");
+        // What is refused anyway is refused without a question.
+        let before = network.dns.count("ipv4only.arpa");
+        let refused = network.connect("127.0.0.1").await.map(drop).unwrap_err();
+        assert!(refused.to_string().contains("InvalidArgs"), "{refused}");
+        assert_eq!(network.dns.count("ipv4only.arpa"), before);
     });
 }

@@ -61,7 +61,8 @@ fn with_dns(plan: TranslatePlan, last: &str) -> TranslatePlan {
     let NisServer { mut address, source } = server(last);
     address.set_port(53);
     let server = DnsServer { address, source, protocol: DnsProtocol::Plain };
-    lookup.dns = Ok(DnsPlan { servers: vec![server], names: vec![lookup.name.clone()], nat64: None });
+    lookup.dns =
+        Ok(DnsPlan { servers: vec![server], names: vec![lookup.name.clone()], named: None, nat64: None });
     TranslatePlan { translation: Translation::Lookup(lookup), ..plan }
 }
 

@@ -1,16 +1,19 @@
 //! Connect to Address and Connect to Address From Address (the draft, 3.5.19 and 3.5.20).
 
+use super::dns_servers::Encryption;
+use super::translate::{Families, TranslatePlan, TranslateRequest, translate};
 use super::{
-    BadDestination, BadSource, Invalid, NotSupported, Refusal, Unreachable, check_timeout, find, sources,
+    BadDestination, BadSource, Invalid, NotSupported, Refusal, System, Systems, Unreachable, check_timeout,
+    find, sources,
 };
 use crate::address_selection::is_link_local;
 use crate::configuration::{AddressFamily, Prefix};
 use crate::event::Ifindex;
-use crate::nat64::synthesize;
+use crate::nat64::{IPV4_ONLY_NAME, synthesize};
 use crate::pvd::{Family, Pvd, Serial};
 use crate::routing::{Routing, Table};
 use crate::snapshot::Snapshot;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// What a caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +107,54 @@ pub fn connect(snapshot: &Snapshot, pvd: Serial, request: &ConnectRequest) -> Re
         timeout_ms: request.timeout_ms,
         protocol: request.protocol,
     })
+}
+
+/// What is to be asked before `request` can be planned: an IPv4 destination may lie behind a NAT64 that the network does
+/// not announce, but that its DNS gives away (RFC 7050 3). The answer is for [`connect_behind`]. `None`: nothing.
+pub fn nat64_question(
+    snapshot: &Snapshot,
+    pvd: Serial,
+    request: &ConnectRequest,
+    (available, encryption): (Systems, Encryption),
+) -> Option<TranslatePlan> {
+    let known = snapshot.pvd(pvd)?;
+    if request.address.is_ipv6() || known.family != Family::Ipv6 || !known.used.pref64.is_empty() {
+        return None;
+    }
+    let behind = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let is_wrong = request.port == 0
+        || check_destination(snapshot, known, request.address).is_err()
+        || check_timeout(request.timeout_ms).is_err()
+        || request.source.is_some_and(|source| check_source(known, source, behind).is_err());
+    if is_wrong {
+        return None;
+    }
+    let question = TranslateRequest {
+        name: IPV4_ONLY_NAME.to_owned(),
+        families: Families::Ipv6,
+        // The rest is for the connection.
+        timeout_ms: request.timeout_ms.div_ceil(2),
+        systems: Some(vec![System::Dns]),
+        available,
+    };
+    translate(snapshot, pvd, &question, encryption).ok()
+}
+
+/// [`connect`], to an IPv4 destination through a translator with one of these prefixes, if there are any.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_behind(
+    snapshot: &Snapshot,
+    pvd: Serial,
+    request: &ConnectRequest,
+    prefixes: &[Prefix],
+) -> Result<ConnectPlan, Refusal> {
+    let to = |address| connect(snapshot, pvd, &ConnectRequest { address, ..request.clone() });
+    let IpAddr::V4(v4) = request.address else { return to(request.address) };
+    let mut behind = prefixes.iter().filter_map(|prefix| synthesize(*prefix, v4));
+    // What a prefix leads to is checked like any other destination: it is the word of a DNS server.
+    behind.find_map(|v6| to(v6.into()).ok()).map_or_else(|| to(request.address), Ok)
 }
 
 /// `address` and `port` as a socket takes them: link-local addresses mean nothing without their link (RFC 4007 6).

@@ -7,6 +7,7 @@ use crate::address_selection::is_link_local;
 use crate::configuration::{AddressFamily, EncryptedDns};
 use crate::limits::SERVERS_PER_PVD;
 use crate::pvd::Pvd;
+use crate::routing::Table;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -73,6 +74,56 @@ pub enum Encryption {
     /// the clear where that fails (the opportunistic profile of RFC 8310 5).
     Opportunistic,
 }
+
+/// Resolvers that the network tells by name alone (RFC 9463 3.1.6). Where they are and what they speak is to be asked of
+/// its servers in the clear (RFC 9462 5); nothing else is, once it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedResolvers {
+    /// Their authentication domain names, no final dot, best first; never empty.
+    pub names: Vec<Arc<str>>,
+    pvd: Pvd,
+    encryption: Encryption,
+    /// Only servers that a route of the provisioning domain leads to.
+    pub(super) routed: bool,
+}
+
+impl NamedResolvers {
+    /// The servers to ask: these resolvers as they were `found`; `others`, which are known anyway, where there is none of
+    /// them, or besides where encryption is opportunistic. None where it is not known whether there are any (`None`):
+    /// whoever can drop that answer could have everything sent in the clear.
+    pub fn servers(&self, found: Option<Vec<EncryptedDns>>, others: &[DnsServer]) -> Vec<DnsServer> {
+        let is_known = found.is_some();
+        let mut pvd = self.pvd.clone();
+        pvd.used.encrypted_dns = found.unwrap_or_default();
+        let mut servers = designated(&pvd);
+        if self.routed {
+            let table = Table::of(&pvd);
+            servers.retain(|server| table.route_to(server.address.ip()).is_some());
+        }
+        if self.encryption == Encryption::Opportunistic || (is_known && servers.is_empty()) {
+            servers.extend_from_slice(others);
+        }
+        servers
+    }
+}
+
+/// The resolvers that are still to be looked up: none where the network says of one where it is.
+pub(super) fn named(pvd: &Pvd, encryption: Encryption) -> Option<Box<NamedResolvers>> {
+    if encryption == Encryption::Off || !designated(pvd).is_empty() {
+        return None;
+    }
+    let by_name = |resolver: &&EncryptedDns| resolver.addresses.is_empty() && is_host_name(&resolver.name);
+    let mut resolvers: Vec<&EncryptedDns> = pvd.used.encrypted_dns.iter().filter(by_name).collect();
+    resolvers.sort_by_key(|resolver| resolver.priority);
+    let mut names: Vec<Arc<str>> = resolvers.into_iter().map(|resolver| Arc::from(&*resolver.name)).collect();
+    names.dedup();
+    names.truncate(MOST_NAMED);
+    (!names.is_empty())
+        .then(|| Box::new(NamedResolvers { names, pvd: pvd.clone(), encryption, routed: false }))
+}
+
+/// The most resolvers that are looked up.
+const MOST_NAMED: usize = 4;
 
 /// The servers that can be reached from inside `pvd`, in the order to ask them.
 pub(super) fn servers(pvd: &Pvd, encryption: Encryption) -> Vec<DnsServer> {

@@ -23,8 +23,8 @@ mod translate;
 mod tests;
 
 pub use bind::{BindPlan, BindRequest, CallerSocket, SocketKind, SocketRules, bind};
-pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect};
-pub use dns_servers::{DnsProtocol, DnsServer, Encryption};
+pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect, connect_behind, nat64_question};
+pub use dns_servers::{DnsProtocol, DnsServer, Encryption, NamedResolvers};
 pub use explain::{
     ExplainRequest, ExplainedRoute, ExplainedSource, Explanation, RouteVerdict, SourceVerdict, explain,
 };

@@ -1,6 +1,6 @@
 //! Translate Name (the draft, 3.5.16).
 
-use super::dns_servers::{DnsServer, Encryption, servers};
+use super::dns_servers::{DnsServer, Encryption, NamedResolvers, named, servers};
 use super::name::{Host, HostName, Place};
 use super::neighbours::{LinkPlan, ask_llmnr, ask_mdns};
 use super::nis_servers::{NisPlan, ask_nis};
@@ -115,6 +115,8 @@ pub struct Lookup {
 pub struct DnsPlan {
     /// The servers, in the order to ask them; never empty.
     pub servers: Vec<DnsServer>,
+    /// Resolvers that are to be looked up first, and asked instead.
+    pub named: Option<Box<NamedResolvers>>,
     /// The absolute names to ask for until one exists, no final dot; never empty.
     pub names: Vec<String>,
     /// Whether and how to make IPv6 addresses of IPv4 ones.
@@ -238,7 +240,7 @@ fn ask_dns(
     if !pvd.link_up {
         return Err(Refusal::NetworkUnreachable(Unreachable::InterfaceDown(pvd.id.clone())));
     }
-    Ok(DnsPlan { servers, names, nat64: nat64(pvd, families) })
+    Ok(DnsPlan { servers, named: named(pvd, encryption), names, nat64: nat64(pvd, families) })
 }
 
 /// The absolute names to ask for. A single label leaves the host only inside a search domain, and search domains
@@ -284,6 +286,7 @@ fn led(snapshot: &Snapshot, pvd: &Pvd, mut lookup: Lookup) -> Result<Lookup, Ref
         let is_led = |address: std::net::SocketAddr| table.route_to(address.ip()).is_some();
         if let Ok(dns) = &mut lookup.dns {
             dns.servers.retain(|server| is_led(server.address));
+            dns.named.iter_mut().for_each(|named| named.routed = true);
             if dns.servers.is_empty() {
                 lookup.dns = Err(Refusal::NoNameServers(pvd.id.clone()));
             }

@@ -291,11 +291,11 @@ impl Bus {
     ) -> Answered {
         let id = wanted.id;
         let serial = self.may_start(key, WorkKind::Connection, wanted)?;
-        let plan = at_once(plan::connect(&self.snapshot, serial, request))?;
+        let way = at_once(self.way(serial, request))?;
         let Some(origin) = self.origin(key, call) else { return Ok(None) };
-        let begun = match plan {
-            Ok(plan) => match self.may_connect(&origin, call, serial, request) {
-                Ok(permission) => self.start_connection(origin, plan, permission)?,
+        let begun = match way {
+            Ok(way) => match self.may_connect(&origin, call, serial, request) {
+                Ok(permission) => self.start_connection(origin, serial, way, permission)?,
                 Err(error) => Begun::Failed(error.after_acceptance()),
             },
             Err(refusal) => Begun::Failed(refusal.into()),

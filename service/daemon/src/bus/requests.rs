@@ -10,12 +10,13 @@ use super::text::Text;
 use super::work::{Owner, Progress, SubscriberKey, What, Work};
 use super::{Bus, convert};
 use crate::request::connect::{Connection, connect};
+use crate::request::way::Way;
 use crate::translate::{Translator, on_behalf_of};
 use futures_util::FutureExt;
 use mif_core::BootTime;
 use mif_core::announcement::ConnectionDetails;
 use mif_core::plan::{
-    self, ConnectPlan, ConnectRequest, Families, Protocol, System, Systems, TranslatePlan, TranslateRequest,
+    self, ConnectRequest, Families, Protocol, Refusal, System, Systems, TranslatePlan, TranslateRequest,
     TranslationEnd,
 };
 use mif_core::pvd::Serial;
@@ -111,16 +112,21 @@ impl Bus {
             return;
         }
         let Some((call, credentials)) = self.introduced(call) else { return };
-        let plan = match plan::connect(&self.snapshot, pvd, request) {
-            Ok(plan) => plan,
+        let way = match self.way(pvd, request) {
+            Ok(way) => way,
             Err(refusal) => return self.answer(&call, Err(refusal.into())),
         };
         let origin = Origin { client: call.client(), owner: Owner::Call(call.clone()), credentials };
         let permission = self.may_connect(&origin, &call, pvd, request);
-        let begun = permission.and_then(|permission| self.start_connection(origin, plan, permission));
+        let begun = permission.and_then(|permission| self.start_connection(origin, pvd, way, permission));
         if let Err(error) = begun {
             self.answer(&call, Err(error));
         }
+    }
+
+    /// How a connection inside `pvd` is begun.
+    pub(super) fn way(&self, pvd: Serial, request: &ConnectRequest) -> Result<Way, Refusal> {
+        Way::find(&self.snapshot, pvd, request, &self.translator)
     }
 
     /// Whether packets may be sent for a client at all: only for one in the service's own network namespace.
@@ -184,22 +190,22 @@ impl Bus {
     pub(super) fn start_connection(
         &mut self,
         origin: Origin,
-        plan: ConnectPlan,
+        pvd: Serial,
+        way: Way,
         permission: Permission,
     ) -> Result<Begun, BusError> {
-        let (pvd, uid) = (plan.pvd, origin.credentials.uid);
+        let uid = origin.credentials.uid;
         let snapshots = self.snapshots.subscribe();
-        let router = self.router.clone();
+        let (router, translator) = (self.router.clone(), Arc::clone(&self.translator));
         self.start(origin, pvd, Held::Connection, move |number, progress| async move {
-            // The plan's timeout begins after this.
-            let connected = match permission.obtain().await {
-                Ok(()) => match router.hold(pvd).await {
-                    Ok(mark) => connect(&plan, mark, uid, snapshots).await.map_err(BusError::from),
-                    Err(error) => Err(error.into()),
-                },
-                Err(refused) => Err(refused),
+            let connecting = async {
+                // The timeout begins after this.
+                permission.obtain().await?;
+                let plan = way.plan(&translator, &snapshots).await?;
+                let mark = router.hold(pvd).await?;
+                Ok(connect(&plan, mark, uid, snapshots).await?)
             };
-            let what = What::Connected(connected);
+            let what = What::Connected(connecting.await);
             // The bus task is gone only when the service stops.
             let _ = progress.send(Progress { number, what }).await;
         })

@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod connect;
 pub mod race;
+pub mod way;
 
 use crate::socket::{self, Scope};
 use std::net::{IpAddr, SocketAddr};

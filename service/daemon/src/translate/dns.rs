@@ -183,6 +183,11 @@ fn negative_ttl(error: &NetError) -> Option<u32> {
     }
 }
 
+/// Whether a server said that there is no such name, or none with such a record.
+pub(super) fn is_absent(error: &NetError) -> bool {
+    matches!(explain(error), Nothing::Name | Nothing::Address)
+}
+
 fn explain(error: &NetError) -> Nothing {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. })) => match response_code {

@@ -3,6 +3,7 @@
 mod conversation;
 mod conversations;
 mod delivery;
+mod designation;
 mod dns;
 mod exchange;
 mod hosts;
@@ -32,7 +33,7 @@ use mif_core::plan::{
 use mif_core::pvd::Serial;
 use nis::{Inquiry, NisServers};
 pub use places::on_behalf_of;
-use resolvers::Resolvers;
+use resolvers::{Purpose, Resolvers};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -227,7 +228,21 @@ impl Translator {
                     tracing::error!(pvd = %plan.pvd, %error, "no resolver could be made");
                     TranslationFailure::ServerFailure(lookup.name.clone(), None)
                 };
-                let resolver = self.resolvers.of(plan, scope, dns).map_err(unavailable)?;
+                let resolver = |of| self.resolvers.of(plan, scope, of).map_err(unavailable);
+                let found = match &dns.named {
+                    None => None,
+                    Some(named) => {
+                        let found =
+                            designation::find(&resolver((dns, Purpose::Designation))?, &named.names).await;
+                        let servers = named.servers(found.ok(), &dns.servers);
+                        if servers.is_empty() {
+                            return Err(TranslationFailure::NoEncryptedServer(lookup.name.clone()));
+                        }
+                        Some(DnsPlan { servers, named: None, ..dns.clone() })
+                    }
+                };
+                let dns = found.as_ref().unwrap_or(dns);
+                let resolver = resolver((dns, Purpose::Translation))?;
                 let (asked, candidates, nat64) = (&lookup.name, &dns.names, dns.nat64.as_ref());
                 let names = dns::Names { asked, candidates, families, nat64 };
                 match dns::ask(&resolver, &names, delivery).await {

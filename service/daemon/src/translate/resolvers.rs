@@ -25,7 +25,16 @@ const LONGEST_NEGATIVE: Duration = Duration::from_secs(60 * 60);
 /// The resolvers, by provisioning domain.
 pub(super) struct Resolvers {
     trust: Arc<Trust>,
-    by_pvd: Mutex<BTreeMap<Serial, Entry>>,
+    by_pvd: Mutex<BTreeMap<(Serial, Purpose), Entry>>,
+}
+
+/// What a resolver is for: its questions and its servers are others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Purpose {
+    /// To find the resolvers that the network only names.
+    Designation,
+    /// The names that clients ask for.
+    Translation,
 }
 
 struct Entry {
@@ -47,25 +56,26 @@ impl Resolvers {
         &self,
         plan: &TranslatePlan,
         scope: Scope,
-        dns: &DnsPlan,
+        (dns, purpose): (&DnsPlan, Purpose),
     ) -> Result<Resolver<Servers>, NetError> {
         let mut by_pvd = self.lock();
-        if let Some(entry) = by_pvd.get(&plan.pvd).filter(|entry| entry.servers.are(&dns.servers)) {
+        let key = (plan.pvd, purpose);
+        if let Some(entry) = by_pvd.get(&key).filter(|entry| entry.servers.are(&dns.servers)) {
             entry.servers.ask_from(&dns.servers);
             return Ok(entry.resolver.clone());
         }
         let servers = Servers::new(scope, &dns.servers, Arc::clone(&self.trust));
         let resolver = build(servers.clone(), dns)?;
-        by_pvd.insert(plan.pvd, Entry { servers, resolver: resolver.clone() });
+        by_pvd.insert(key, Entry { servers, resolver: resolver.clone() });
         Ok(resolver)
     }
 
     /// Drops the resolver of `pvd` and all that it has cached.
     pub(super) fn forget(&self, pvd: Serial) {
-        self.lock().remove(&pvd);
+        self.lock().retain(|(of, _), _| *of != pvd);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Serial, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Serial, Purpose), Entry>> {
         self.by_pvd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -31,6 +31,7 @@ pub fn plan(link: &str, servers: &[&str], names: &[&str]) -> TranslatePlan {
             dns: Ok(DnsPlan {
                 servers: servers.iter().map(server).collect(),
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
+                named: None,
                 nat64: None,
             }),
             mdns: None,

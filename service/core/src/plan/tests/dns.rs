@@ -143,3 +143,92 @@ fn an_ipv4_destination_is_reached_through_the_nat64() {
     assert!(matches!(planned(&only_ipv6, "127.0.0.1"), Err(Refusal::InvalidArgs(_))));
     assert_eq!(planned(&only_ipv6, "2001:db8:9::1").unwrap().destination.ip(), ip("2001:db8:9::1"));
 }
+
+#[test]
+fn dns_is_asked_for_a_nat64_only_where_one_could_be() {
+    let ask = |pvd: &Pvd, request: &ConnectRequest, available| {
+        let snapshot = snapshot(std::slice::from_ref(pvd));
+        nat64_question(&snapshot, pvd.serial, request, (available, Encryption::Announced))
+    };
+    let only_ipv6 = network(&[]);
+    let to = |address| ConnectRequest { timeout_ms: 1_001, ..connecting(address) };
+    let question = ask(&only_ipv6, &to("198.51.100.7"), Systems::ALL).unwrap();
+    let Translation::Lookup(lookup) = &question.translation else { panic!("{question:?}") };
+    assert_eq!((&*lookup.name, lookup.families, question.timeout_ms), ("ipv4only.arpa", Families::Ipv6, 501));
+    assert!(!lookup.hosts && lookup.mdns.is_none() && lookup.dns.is_ok());
+
+    let announced = {
+        let mut announced = only_ipv6.clone();
+        announced.used.pref64 = vec![Prefix { address: ip("64:ff9b::"), length: 96 }];
+        announced
+    };
+    let good = to("198.51.100.7");
+    for (pvd, request, available) in [
+        (&announced, good.clone(), Systems::ALL),
+        (&Pvd { family: Family::Dual, ..only_ipv6.clone() }, good.clone(), Systems::ALL),
+        (&only_ipv6, to("2001:db8:9::1"), Systems::ALL),
+        (&only_ipv6, to("127.0.0.1"), Systems::ALL),
+        (&only_ipv6, ConnectRequest { port: 0, ..good.clone() }, Systems::ALL),
+        (&only_ipv6, ConnectRequest { timeout_ms: 0, ..good.clone() }, Systems::ALL),
+        (&only_ipv6, ConnectRequest { source: Some(ip("2001:db8::99")), ..good.clone() }, Systems::ALL),
+        (&only_ipv6, good.clone(), Systems::ALL.without(System::Dns)),
+    ] {
+        assert_eq!(ask(pvd, &request, available), None, "{request:?}");
+    }
+}
+
+#[test]
+fn what_dns_says_of_a_nat64_leads_nowhere_else() {
+    let only_ipv6 = network(&[]);
+    let behind = |prefixes: &[(&str, u8)]| {
+        let prefixes: Vec<Prefix> = prefixes
+            .iter()
+            .map(|(address, length)| Prefix { address: ip(address), length: *length })
+            .collect();
+        let snapshot = snapshot(std::slice::from_ref(&only_ipv6));
+        connect_behind(&snapshot, only_ipv6.serial, &connecting("198.51.100.7"), &prefixes)
+    };
+    let plan = behind(&[("2001:db8:64::", 96)]).unwrap();
+    assert_eq!(plan.destination, "[2001:db8:64::c633:6407]:80".parse().unwrap());
+    // A prefix that makes an address that is none is no prefix; the next one may be.
+    let plan = behind(&[("::ffff:0:0", 96), ("2001:db8:64::", 96)]).unwrap();
+    assert_eq!(plan.destination.ip(), ip("2001:db8:64::c633:6407"));
+    for none in [&[][..], &[("::ffff:0:0", 96)], &[("2001:db8:64::", 95)]] {
+        let refused = behind(none);
+        assert!(
+            matches!(refused, Err(Refusal::NetworkUnreachable(Unreachable::NoFamily(..)))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn resolvers_without_addresses_are_to_be_looked_up() {
+    let only_named =
+        |priority, name: &str| EncryptedDns { priority, name: name.to_owned(), ..EncryptedDns::default() };
+    let alias = only_named(0, "alias.example");
+    let pvd = network(&[
+        only_named(2, "b.example"),
+        only_named(1, "a.example"),
+        only_named(1, "a\\046.example"),
+        alias,
+    ]);
+    let plan = planned(&pvd, Encryption::Announced);
+    let named = plan.named.unwrap();
+    let names: Vec<&str> = named.names.iter().map(|name| &**name).collect();
+    assert_eq!(names, ["alias.example", "a.example", "b.example"]);
+    let texts =
+        |servers: Vec<DnsServer>| servers.iter().map(|server| server.address.to_string()).collect::<Vec<_>>();
+    let found = || Some(vec![resolver(&["dot"], &["2001:db8::1"])]);
+    assert_eq!(texts(named.servers(found(), &plan.servers)), ["[2001:db8::1]:853"]);
+    assert_eq!(texts(named.servers(Some(Vec::new()), &plan.servers)), ["[2001:db8::53]:53"]);
+    assert!(named.servers(None, &plan.servers).is_empty());
+    let plan = planned(&pvd, Encryption::Opportunistic);
+    let both = plan.named.unwrap().servers(found(), &plan.servers);
+    assert_eq!(texts(both), ["[2001:db8::1]:853", "[2001:db8::53]:853", "[2001:db8::53]:53"]);
+
+    assert_eq!(planned(&pvd, Encryption::Off).named, None);
+    // Where one says where it is, the others are not looked for.
+    let told = network(&[only_named(1, "a.example"), resolver(&["dot"], &["2001:db8::1"])]);
+    assert_eq!(planned(&told, Encryption::Announced).named, None);
+}
