@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use mif::wire::Family;
@@ -15,8 +16,10 @@ use mif_tests::universe::{self, Universe};
 use zbus::OwnedObjectPath;
 
 const MESSAGES: u32 = 20_000;
-/// The kernel's table of neighbours is shared by all namespaces of the machine: the other universes need some.
+/// The kernel's table of neighbours is shared by all namespaces of the machine: the other universes need some. On a
+/// machine that does nothing else the environment may say 20000.
 const ROUTERS: u32 = 200;
+const ROUTERS_VARIABLE: &str = "MIF_FLOODING_ROUTERS";
 /// Seconds that what the flood says is good for.
 const LIFETIME: u16 = 6;
 const GROWTH_KILOBYTES: u64 = 50 << 10;
@@ -73,19 +76,24 @@ impl Flooded {
         flood.await.unwrap();
         tally::faults(MESSAGES as usize);
         excess.sort_unstable();
-        // The machine that runs the tests has other work, too, which some of the calls suffer from.
-        let median = excess[excess.len() / 2];
-        assert!(
-            median < AT_ONCE,
-            "{median:?} longer than a call of the bus itself, of {} calls",
-            excess.len()
+        let at = |share: usize| excess[(excess.len() - 1) * share / 100];
+        let figures = format!(
+            "{} calls, longer than one of the bus itself by: p50 {:?}, p99 {:?}, at most {:?}",
+            excess.len(),
+            at(50),
+            at(99),
+            at(100)
         );
+        // The machine that runs all tests has other work, too, which some of the calls suffer from.
+        let counts = if machine_is_ours() { at(100) } else { at(50) };
+        assert!(counts < AT_ONCE, "{figures}");
         let heard = self.host.state().await;
         let flooded = heard.interfaces.iter().find(|interface| interface.name == "eth1").unwrap();
         assert!((20..=32).contains(&flooded.pvds.len()), "{} on eth1", flooded.pvds.len());
         assert!(flooded.pvds.iter().any(|pvd| pvd.path == self.good), "one with an address stays");
         let grown = self.kilobytes("VmHWM:").saturating_sub(before);
         assert!(grown < GROWTH_KILOBYTES, "grown by {grown} kB");
+        writeln!(io::stderr(), "{figures}; grown by {grown} kB").unwrap();
         self.is_over().await;
     }
 
@@ -130,6 +138,14 @@ impl Flooded {
     }
 }
 
+fn machine_is_ours() -> bool {
+    std::env::var_os(ROUTERS_VARIABLE).is_some()
+}
+
+fn routers() -> u32 {
+    std::env::var(ROUTERS_VARIABLE).map_or(ROUTERS, |number| number.parse().expect(ROUTERS_VARIABLE))
+}
+
 #[test]
 fn twenty_thousand_pvd_ids_on_one_link() {
     universe::run(async |universe| {
@@ -147,15 +163,16 @@ fn twenty_thousand_pvd_ids_on_one_link() {
 }
 
 #[test]
-fn twenty_thousand_advertisements_of_two_hundred_routers() {
+fn twenty_thousand_advertisements_of_many_routers() {
     universe::run(async |universe| {
         let flooded = Flooded::start(&universe).await;
+        let routers = routers();
         flooded
-            .flood(|number| {
+            .flood(move |number| {
                 let prefix = format!("2001:db8:f:{number:x}::");
                 let lifetime = u32::from(LIFETIME);
                 let message = RouterAdvertisement::new(LIFETIME).prefix(&prefix, 64, lifetime, lifetime);
-                (Some(format!("fe80::f:{:x}", number % ROUTERS)), message)
+                (Some(format!("fe80::f:{:x}", number % routers)), message)
             })
             .await;
     });

@@ -8,7 +8,7 @@ use mif::wire::Element;
 use mif_tests::daemons::NetworkManager;
 use mif_tests::peers;
 use mif_tests::served_host::ServedHost;
-use mif_tests::topology::DhcpProvider;
+use mif_tests::topology::{DhcpProvider, Tun};
 use mif_tests::universe;
 use serde_json::json;
 
@@ -26,5 +26,28 @@ fn the_service_user_hears_what_network_manager_tells() {
         assert_eq!(pvd.elements, [Element::Dhcpv4, Element::Static]);
         let told = host.configuration(&pvd, "dhcpv4").await;
         assert_eq!(told["told-by"]["data"], json!("NetworkManager"), "{told:#}");
+    });
+}
+
+#[test]
+fn a_tun_device_that_network_manager_looks_after_is_a_vpn_with_its_servers() {
+    universe::run_as_root(async |universe| {
+        peers::mount();
+        let host = ServedHost::start(&universe).await;
+        let _vpn = Tun::on(universe.host(), "tun0");
+        let sections = "[tun]\nmode=1\n[ipv4]\nmethod=manual\naddress1=10.8.0.2/24\nroute1=10.0.0.0/8,10.8.0.1\n\
+                        dns=10.8.0.53;\ndns-search=vpn.test;\n[ipv6]\nmethod=disabled\n";
+        NetworkManager::on(universe.host()).other_link("tun", "tun0", sections).start().await;
+        // It leaves alone what others have made, until it is told otherwise.
+        universe.host().run("nmcli", ["connection", "up", "tun0"]);
+        let server: IpAddr = "10.8.0.53".parse().unwrap();
+        let pvd = host.pvd_where("implicit:tun0:ipv4", |pvd| pvd.dns_servers == [server]).await;
+        assert_eq!((&pvd.elements, &pvd.search_domains), (&vec![Element::Vpn], &vec!["vpn.test".to_owned()]));
+        let told = host.configuration(&pvd, "vpn").await;
+        assert_eq!(told["told-by"]["data"], json!("NetworkManager"), "{told:#}");
+        let routes = told["routes"]["data"].as_array().unwrap();
+        assert!(routes.iter().any(|route| route["destination"]["data"] == "10.0.0.0/8"), "{told:#}");
+        universe.host().run("nmcli", ["connection", "down", "tun0"]);
+        host.only_pvds(&[]).await;
     });
 }

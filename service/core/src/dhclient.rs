@@ -10,9 +10,9 @@ pub use crate::time::Clocks;
 pub use dhcpv6::{Dhcpv6Record, dhcpv6_records};
 
 use crate::configuration::{Configuration, RouteKey};
+use crate::dhcp::encrypted_dns::from_dhcpv4;
 use crate::event::Lease;
 use crate::lease_text::{self, parse};
-use crate::ra::encrypted_dns::from_dhcpv4;
 use crate::{BootTime, limits};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::configuration::{AddressFamily, Preference, Prefix, RouteKey};
 use crate::diff::{Published, Serials, Target};
 use crate::event::{Event, Ifindex};
-use crate::facts::{DefaultRoute, Facts, LinkFacts, Overflow};
+use crate::facts::{DefaultRoute, Facts, InquiryPolicy, LinkFacts, Overflow, Question};
 use crate::fetch::{self, Fetch, FetchKind, FetchPolicy, FetchReport, Random, Steps, Topic};
 use crate::pvd::{Origin, Pvd, PvdKey, Serial};
 use crate::routing::Routing;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub first_serial: u64,
     /// What web servers of networks may be asked for.
     pub fetches: FetchPolicy,
+    /// What DHCP servers may be asked for where nobody else tells.
+    pub inquiries: InquiryPolicy,
     /// Where the row of random moments begins: another value on every host and in every run.
     pub seed: u64,
 }
@@ -36,6 +38,13 @@ pub enum Command {
     Solicit {
         /// Where.
         ifindex: Ifindex,
+    },
+    /// Ask the DHCP servers of this link. What they say is told by [`Event::Lease`] and [`Event::Dhcpv6`].
+    Inquire {
+        /// Where.
+        ifindex: Ifindex,
+        /// For what.
+        question: Question,
     },
     /// Ask a web server inside a provisioning domain. What came of it is told by [`Event::Fetched`].
     Fetch(Box<Fetch>),
@@ -215,10 +224,12 @@ impl Engine {
         if facts.solicit(now) {
             batch.commands.push(Command::Solicit { ifindex });
         }
+        let questions = facts.ask(now, self.settings.inquiries, &mut self.random).into_iter();
+        batch.commands.extend(questions.map(|question| Command::Inquire { ifindex, question }));
         let assembly = assemble(facts, now);
         let wanted = fetch::wanted(facts, &assembly.pvds, self.settings.fetches);
         let steps = facts.fetches_mut().update(now, &wanted, &mut self.random);
-        let wakes = [facts.next_deadline(now, grace), assembly.wake, steps.wake];
+        let wakes = [facts.next_deadline(now, grace), facts.next_question(), assembly.wake, steps.wake];
         let deadline = wakes.into_iter().flatten().min();
         self.timers.set(ifindex, deadline);
         let (link, birth) = (facts.link().cloned(), facts.birth());

@@ -1,11 +1,13 @@
 //! Ground state: what sources told and what has not run out. Everything else is derived from this.
 
 mod discovery;
+mod inquiry;
 mod link;
 mod router;
 mod told;
 
 pub use discovery::{Discovery, PATIENCE};
+pub use inquiry::{InquiryPolicy, Question, Subject};
 pub use link::{AddressFact, Carrier, LinkFacts};
 pub use router::{Advertiser, RouterFacts};
 
@@ -149,12 +151,12 @@ impl Facts {
                 self.with_link(ifindex, |facts| facts.put_router(now, router, &advertisement))
             }
             Event::Lease { ifindex, client, lease } => self.with_link(ifindex, |facts| {
-                facts.put_lease(client, *lease);
+                facts.put_lease(now, client, *lease);
                 None
             }),
             Event::LeaseGone { ifindex, client } => self.change(ifindex, |facts| facts.remove_lease(client)),
             Event::Dhcpv6 { ifindex, client, lease } => self.with_link(ifindex, |facts| {
-                facts.put_dhcpv6(client, *lease);
+                facts.put_dhcpv6(now, client, *lease);
                 None
             }),
             Event::Dhcpv6Gone { ifindex, client } => {

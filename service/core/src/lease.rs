@@ -100,6 +100,9 @@ pub struct Dhcpv6Lease {
     pub expires: Option<BootTime>,
     /// Everything else it said.
     pub configuration: Configuration,
+    /// After how many seconds the server is to be asked again, when this service has asked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<u32>,
 }
 
 /// The program that told what is set on a link. The order is the precedence when several tell of one: who sets it

@@ -53,7 +53,12 @@ pub(crate) fn search_domains<'a>(words: impl IntoIterator<Item = &'a str>) -> Ve
 
 /// An MTU in bytes that IPv4 can have.
 pub(crate) fn mtu(value: &[u8]) -> Option<u32> {
-    parse(value).filter(|mtu| (MINIMUM_MTU..=u32::from(u16::MAX)).contains(mtu))
+    parse(value).and_then(possible_mtu)
+}
+
+/// The same as a number.
+pub(crate) fn possible_mtu(mtu: u32) -> Option<u32> {
+    Some(mtu).filter(|mtu| (MINIMUM_MTU..=u32::from(u16::MAX)).contains(mtu))
 }
 
 /// The prefix length of a subnet mask.

@@ -18,6 +18,7 @@ pub mod change;
 pub mod configuration;
 pub mod deliveries;
 pub mod dhclient;
+pub mod dhcp;
 pub mod dhcpcd;
 pub mod diff;
 pub mod engine;

@@ -67,6 +67,7 @@ pub fn dhcpv6(options: &Options) -> Option<Dhcpv6Lease> {
         addresses: address.into_iter().collect(),
         expires: address.map(|_| BootTime::FOREVER),
         configuration,
+        refresh: None,
     })
 }
 

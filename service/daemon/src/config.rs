@@ -21,6 +21,13 @@
 //! # Ask the captive portal API that a network names (RFC 8908) whether this host is captive, in the same way.
 //! captive-portal = true
 //!
+//! [dhcp]
+//! # Ask DHCP servers, where nobody else on this host tells what they say: for an address that was set by hand or by an
+//! # unknown client, on a link with a router (DHCPINFORM, RFC 2131), and where a router says that there is DHCPv6
+//! # (Information-Request, RFC 8415). Neither asks for addresses or routes.
+//! inform = true
+//! information-request = true
+//!
 //! [routing]
 //! # Whether packets of each provisioning domain in use are led by rules and a table of their own. Without it,
 //! # connections can be had only on interfaces with one provisioning domain a family.
@@ -42,11 +49,13 @@
 //! systems = ["dns", "hosts", "mdns", "llmnr", "nis"]
 //! ```
 
+mod dhcp;
 mod dns;
 mod mistake;
 mod names;
 mod routing;
 
+pub use dhcp::Dhcp;
 pub use dns::Dns;
 pub use mistake::Mistake;
 pub use names::Names;
@@ -73,6 +82,8 @@ pub struct Config {
     pub interfaces: Interfaces,
     /// `[dns]`.
     pub dns: Dns,
+    /// `[dhcp]`.
+    pub dhcp: Dhcp,
     /// `[web]`.
     pub web: Web,
     /// `[routing]`.
@@ -324,7 +335,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             message("log = \"info\"\nlogg = \"info\"\n"),
-            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web, routing, names; did you mean \"log\"?"
+            "mifd.toml:2:1: there is no key \"logg\" at the top: the keys are log, interfaces, dns, web, dhcp, routing, names; did you mean \"log\"?"
         );
         assert_eq!(
             message("[interfaces]\n  grace_ms = 5\n"),
@@ -336,11 +347,11 @@ mod tests {
         );
         assert_eq!(
             message("[connections]\ntimeout = 5\n"),
-            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web, routing, names"
+            "mifd.toml:1:2: there is no key \"connections\" at the top: the keys are log, interfaces, dns, web, dhcp, routing, names"
         );
         assert_eq!(
             message("grace-ms = 5\n"),
-            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web, routing, names"
+            "mifd.toml:1:1: there is no key \"grace-ms\" at the top: the keys are log, interfaces, dns, web, dhcp, routing, names"
         );
     }
 

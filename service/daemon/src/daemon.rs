@@ -8,11 +8,12 @@ use crate::recorder::Recorder;
 use crate::reload::{Configuration, Reloader};
 use crate::routing::{Router, RoutingError};
 use crate::socket::{self, caller::NamespaceCookie};
-use crate::source::{self, Fetcher, Observation, Solicitor, SourceError};
+use crate::source::{self, Fetcher, Inquirer, Observation, Solicitor, SourceError};
 use crate::supervisor::{Heart, Supervisor};
 use crate::translate;
 use mif_core::engine::{Batch, Command, Engine, Notice, Settings};
 use mif_core::event::Ifindex;
+use mif_core::facts::InquiryPolicy;
 use mif_core::fetch::{FetchPolicy, FetchReport};
 use mif_core::plan::{System, Systems};
 use mif_core::routing::{Layout, Routing};
@@ -47,6 +48,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// What web servers of networks may be asked for.
     pub fetches: FetchPolicy,
+    /// What DHCP servers may be asked for.
+    pub inquiries: InquiryPolicy,
 }
 
 /// Which bus to serve.
@@ -110,27 +113,32 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         .map_err(|source| system("cannot listen for signals", source))?;
     let connection = connect(&options.bus).await?;
     let (feed, observations) = mpsc::channel(FEED);
-    let source::Started { solicitor, hears_routers, mut inventory, mut sources } =
+    let source::Started { solicitor, inquirer, hears_routers, mut inventory, mut sources } =
         source::start(feed.clone())?;
+    let inquiries = if Inquirer::may_ask() { options.inquiries } else { InquiryPolicy::NONE };
     let recorder = options.record.map(Recorder::start);
     let settings = Settings {
         grace: *grace.borrow(),
         first_serial: clock::now().as_micros(),
         fetches: options.fetches,
+        inquiries,
         seed: seed(),
     };
     let (snapshots, snapshots_out) = latest::channel(Snapshot::default());
     let (router, keeping) = start_routing(options.routing, snapshots_out).await;
     let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
     let engine = Engine::new(settings).with_routing(router.routing());
-    let mut driver = Driver { engine, observations, solicitor, fetcher, recorder, snapshots, grace, heart };
+    let mut driver =
+        Driver { engine, observations, solicitor, inquirer, fetcher, recorder, snapshots, grace, heart };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
     };
     let (batches, batches_out) = mpsc::channel(BATCHES);
     let peers = peers(&options.bus, &connection).await?;
-    let constants = constants(&peers, &router, options.translation, hears_routers)?;
+    let mut constants = constants(&peers, &router, options.translation)?;
+    constants.features.extend(hears_routers.then_some("router-advertisements"));
+    constants.features.extend((inquiries != InquiryPolicy::NONE).then_some("own-dhcp"));
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
     let (mut bus, mut inputs) =
         served.map_err(|source| system("cannot see my own network namespace", source))?;
@@ -166,6 +174,7 @@ struct Driver {
     engine: Engine,
     observations: mpsc::Receiver<Observation>,
     solicitor: Solicitor,
+    inquirer: Inquirer,
     fetcher: Fetcher,
     recorder: Option<Recorder>,
     /// The latest state, for those who need no more of it.
@@ -251,6 +260,7 @@ impl Driver {
         for command in &batch.commands {
             match command {
                 Command::Solicit { ifindex } => self.solicitor.solicit(*ifindex),
+                Command::Inquire { ifindex, question } => self.inquirer.ask(*ifindex, *question),
                 Command::Fetch(_) | Command::CancelFetch { .. } => {}
             }
         }
@@ -380,12 +390,10 @@ fn constants(
     peers: &Peers,
     router: &Router,
     translation: translate::Settings,
-    hears_routers: bool,
 ) -> Result<Constants, DaemonError> {
     let namespace =
         authority::namespace_id().map_err(|source| system("cannot see my own network namespace", source))?;
-    let mut features = features(peers, router, translation.systems);
-    features.extend(hears_routers.then_some("router-advertisements"));
+    let features = features(peers, router, translation.systems);
     Ok(Constants { features, namespace, translation })
 }
 

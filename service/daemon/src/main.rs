@@ -77,11 +77,12 @@ fn main() -> ExitCode {
     };
     let translation = Settings { systems: config.names.systems(), ..config.dns.settings() };
     let routing = config.routing.layout().filter(|_| !arguments.no_routing);
-    let fetches = config.web.policy();
+    let (fetches, inquiries) = (config.web.policy(), config.dhcp.policy());
     // What the command line says stays.
     let set_log_level = arguments.log.is_none().then_some(set_log_level);
     let configuration = Configuration { path: arguments.config, config, set_log_level };
-    let options = Options { bus, configuration, translation, routing, record: arguments.record, fetches };
+    let options =
+        Options { bus, configuration, translation, routing, record: arguments.record, fetches, inquiries };
     // One thread: a request goes from the bus to the network and back without waking another. What may block has
     // threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -34,18 +34,42 @@ pub struct Dhclient {
     node: Node,
     link: String,
     ipv6: bool,
+    leases: String,
+    more: String,
 }
 
 impl Dhclient {
     /// One for a link.
     pub fn on(end: &LinkEnd) -> Self {
-        Self { node: end.node().clone(), link: end.name().to_owned(), ipv6: false }
+        Self {
+            node: end.node().clone(),
+            link: end.name().to_owned(),
+            ipv6: false,
+            leases: LEASES.to_owned(),
+            more: String::new(),
+        }
     }
 
     /// A DHCPv6 client instead; its file is beside the other, with a `6` in its name.
     #[must_use]
     pub fn ipv6(mut self) -> Self {
         self.ipv6 = true;
+        self.leases = LEASES.replace("dhclient.", "dhclient6.");
+        self
+    }
+
+    /// Writes its leases down elsewhere, where nobody looks.
+    #[must_use]
+    pub fn keeping(mut self, leases: &str) -> Self {
+        leases.clone_into(&mut self.leases);
+        self
+    }
+
+    /// With another line in its configuration (dhclient.conf(5)).
+    #[must_use]
+    pub fn setting(mut self, line: &str) -> Self {
+        self.more.push_str(line);
+        self.more.push('\n');
         self
     }
 
@@ -77,10 +101,10 @@ impl Dhclient {
 
     fn command(&self) -> Command {
         let (version, settings) = if self.ipv6 { ("6", SETTINGS_IPV6) } else { ("4", SETTINGS) };
-        let config = write_file(&format!("dhclient{version}-{}.conf", self.link), settings);
-        let leases = if self.ipv6 { LEASES.replace("dhclient.", "dhclient6.") } else { LEASES.to_owned() };
+        let settings = format!("{settings}{}", self.more);
+        let config = write_file(&format!("dhclient{version}-{}.conf", self.link), &settings);
         let mut command = tool::command("dhclient");
-        command.arg(format!("-{version}")).args(["-v", "-lf", &leases, "-pf"]);
+        command.arg(format!("-{version}")).args(["-v", "-lf", &self.leases, "-pf"]);
         command.arg(format!("/run/dhclient{version}.{}.pid", self.link));
         command.arg("-cf").arg(config).env("PATH", tool::SEARCH_PATH);
         command

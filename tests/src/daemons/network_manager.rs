@@ -51,6 +51,16 @@ impl NetworkManager {
         self
     }
 
+    /// Looks after a link of another sort, in the words of `connection.type`, that is or will be there.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn other_link(self, sort: &str, name: &str, sections: &str) -> Self {
+        profile_of(sort, name, sections);
+        self
+    }
+
     /// Starts it and waits until it has brought up what it is to bring up.
     ///
     /// # Panics
@@ -86,10 +96,14 @@ impl NetworkManager {
 /// # Panics
 /// When it cannot be written.
 pub fn profile(link: &str, sections: &str) {
+    profile_of("ethernet", link, sections);
+}
+
+fn profile_of(sort: &str, link: &str, sections: &str) {
     let folder = Path::new(CONFIGURATION).join("system-connections");
     fs::create_dir_all(&folder).expect("make the folder of profiles");
     let path = folder.join(format!("{link}.nmconnection"));
-    let text = format!("[connection]\nid={link}\ntype=ethernet\ninterface-name={link}\n{sections}");
+    let text = format!("[connection]\nid={link}\ntype={sort}\ninterface-name={link}\n{sections}");
     fs::write(&path, text).expect("write a profile");
     // It reads nothing that others could write or read.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("keep a profile to root");

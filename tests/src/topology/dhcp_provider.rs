@@ -51,9 +51,19 @@ impl DhcpProvider {
     /// Gives out IPv6 as well: addresses of 2001:db8:1::/64 by DHCPv6 and for hosts to make, this DNS server, and
     /// options of every sort. Its Router Advertisements ask for DHCPv6 (M and O), and name the DNS server as well.
     pub async fn serve_ipv6(&self, dns: &str) -> Process {
+        let server = Dnsmasq::on(&self.node, "lan").dhcp6("2001:db8:1::100", "2001:db8:1::1ff", "10m");
+        self.serve_options(server, dns).await
+    }
+
+    /// The same without addresses by DHCPv6: its Router Advertisements ask for the options only (O, not M).
+    pub async fn serve_stateless_ipv6(&self, dns: &str) -> Process {
+        let server = Dnsmasq::on(&self.node, "lan").argument("--dhcp-range=2001:db8:1::,ra-stateless,64,10m");
+        self.serve_options(server, dns).await
+    }
+
+    async fn serve_options(&self, server: Dnsmasq, dns: &str) -> Process {
         self.cable.far().add_address("2001:db8:1::1/64");
-        let server =
-            Dnsmasq::on(&self.node, "lan").dhcp6("2001:db8:1::100", "2001:db8:1::1ff", "10m").advertise();
+        let server = server.advertise();
         let resolver = "00:01:00:0a:03:64:6e:73:04:74:65:73:74:00:00:10:20:01:0d:b8:00:01:00:00:00:00:00:00:00:00:\
                         00:53:00:01:00:04:03:64:6f:74";
         let options = [

@@ -14,7 +14,7 @@ use crate::output::{Paint, Style};
 const LABEL: usize = 11;
 
 /// What nearly every service can do (words of `Manager.Features`), and what it means where it cannot.
-pub const WORTH_A_WORD: [(&str, &str); 6] = [
+pub const WORTH_A_WORD: [(&str, &str); 7] = [
     ("connect", "connects nobody"),
     (
         "pvd-routing",
@@ -23,6 +23,10 @@ pub const WORTH_A_WORD: [(&str, &str); 6] = [
     ("bind-socket", "binds no sockets of others (BindSocket)"),
     ("fchown", "connects nobody but its own user: it cannot give sockets away (CAP_CHOWN is missing)"),
     ("polkit", "asks no polkit who may connect: root and members of the group mif may"),
+    (
+        "own-dhcp",
+        "asks no DHCP servers where nobody tells what they say (off, or CAP_NET_BIND_SERVICE is missing)",
+    ),
     ("router-advertisements", "hears no routers: the kernel is without IPv6"),
 ];
 

@@ -5,9 +5,9 @@ use super::value::{Value, statement};
 use super::{Clocks, Declaration, MAX_INTERFACES};
 use crate::BootTime;
 use crate::configuration::Configuration;
+use crate::dhcp::encrypted_dns::from_dhcpv6;
 use crate::lease::Dhcpv6Lease;
 use crate::lease_text::{self, parse};
-use crate::ra::encrypted_dns::from_dhcpv6;
 use crate::{limits, text};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -74,6 +74,7 @@ impl Dhcpv6Record {
             addresses: self.addresses.clone(),
             expires: Some(expires),
             configuration: self.configuration.clone(),
+            refresh: None,
         })
     }
 }

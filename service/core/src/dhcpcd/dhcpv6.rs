@@ -50,6 +50,7 @@ impl Dhcpv6Grant {
             expires: ends.max(),
             addresses: self.addresses.into_iter().map(|(address, _)| address).collect(),
             configuration: self.configuration,
+            refresh: None,
         }
     }
 }
@@ -124,7 +125,7 @@ mod tests {
         };
         let addresses = vec!["2001:db8:1::195".parse().unwrap()];
         let expires = Some(BootTime::from_micros(605_000_000));
-        assert_eq!(lease, Dhcpv6Lease { addresses, expires, configuration });
+        assert_eq!(lease, Dhcpv6Lease { addresses, expires, configuration, refresh: None });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The facts of one link.
 
+use super::inquiry::Inquiries;
 use super::told::Told;
 use super::{Advertiser, Discovery, Overflow, RouterFacts};
 use crate::BootTime;
@@ -28,6 +29,7 @@ pub struct LinkFacts {
     routes: BTreeMap<Route, bool>,
     routers: BTreeMap<Advertiser, RouterFacts>,
     told: Told,
+    inquiries: Inquiries,
     fetches: Fetches,
     noticed: BTreeSet<Overflow>,
 }
@@ -190,6 +192,18 @@ impl LinkFacts {
         overflow
     }
 
+    pub(super) const fn told_mut(&mut self) -> &mut Told {
+        &mut self.told
+    }
+
+    pub(super) const fn inquiries(&self) -> &Inquiries {
+        &self.inquiries
+    }
+
+    pub(super) const fn inquiries_mut(&mut self) -> &mut Inquiries {
+        &mut self.inquiries
+    }
+
     pub(super) fn has_route(&self, route: &Route) -> bool {
         self.routes.contains_key(route)
     }
@@ -236,7 +250,10 @@ impl LinkFacts {
         overflow
     }
 
-    pub(super) fn put_lease(&mut self, client: LeaseClient, lease: Lease) {
+    pub(super) fn put_lease(&mut self, now: BootTime, client: LeaseClient, lease: Lease) {
+        if client == LeaseClient::Own && !self.takes_information(now, &lease) {
+            return;
+        }
         self.told.put_lease(client, lease);
     }
 
@@ -244,7 +261,10 @@ impl LinkFacts {
         self.told.remove_lease(client);
     }
 
-    pub(super) fn put_dhcpv6(&mut self, client: LeaseClient, lease: Dhcpv6Lease) {
+    pub(super) fn put_dhcpv6(&mut self, now: BootTime, client: LeaseClient, lease: Dhcpv6Lease) {
+        if client == LeaseClient::Own && !self.takes_dhcpv6_information(now, lease.refresh) {
+            return;
+        }
         self.told.put_dhcpv6(client, lease);
     }
 
@@ -321,6 +341,7 @@ impl LinkFacts {
             self.carrier = Carrier::Down;
             self.routers.clear();
             self.told.end_with_carrier();
+            self.inquiries = Inquiries::default();
         }
     }
 
@@ -432,7 +453,7 @@ impl LinkFacts {
     }
 
     /// Solicitations leave from a link-local address (RFC 4861 4.1).
-    fn has_link_local_source(&self) -> bool {
+    pub(super) fn has_link_local_source(&self) -> bool {
         self.addresses().any(|fact| match fact.address.key.address {
             IpAddr::V6(address) => address.is_unicast_link_local() && !fact.address.tentative,
             IpAddr::V4(_) => false,

@@ -21,6 +21,11 @@ impl Random {
         from.after(Duration::from_micros(offset))
     }
 
+    /// A number.
+    pub const fn number(&mut self) -> u32 {
+        (self.next() >> 32) as u32
+    }
+
     const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

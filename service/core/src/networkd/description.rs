@@ -60,7 +60,7 @@ fn dhcpv6(link: &Link) -> Option<Dhcpv6Lease> {
     let nothing = leased.is_empty() && configuration == Configuration::default();
     // When the addresses end is the kernel's to say: networkd counts on a clock that stops when the machine sleeps.
     let expires = (!leased.is_empty()).then_some(BootTime::FOREVER);
-    (!nothing).then_some(Dhcpv6Lease { addresses: leased, expires, configuration })
+    (!nothing).then_some(Dhcpv6Lease { addresses: leased, expires, configuration, refresh: None })
 }
 
 fn is_set(source: &str) -> bool {

@@ -28,13 +28,15 @@ const MINIMUM_MTU: u32 = 1280;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RaOption<'a> {
     kind: u8,
+    /// The begin of `value`: no option is shorter.
+    pub(super) head: [u8; UNIT - 2],
     pub(super) value: &'a [u8],
 }
 
-impl RaOption<'_> {
-    /// The length field of the wire, in units of eight bytes.
-    const fn units(&self) -> usize {
-        (self.value.len() + 2) / UNIT
+impl<'a> RaOption<'a> {
+    /// What comes after the head.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.value[self.head.len()..]
     }
 }
 
@@ -51,10 +53,11 @@ pub(super) fn split(body: &[u8]) -> impl Iterator<Item = Result<RaOption<'_>, Ra
                 rest = &[];
                 Some(Err(RaError::EmptyOption { offset }))
             }
-            [kind, units, ..] if usize::from(*units) * UNIT <= rest.len() => {
+            [kind, units, a, b, c, d, e, f, ..] if usize::from(*units) * UNIT <= rest.len() => {
                 let (option, after) = rest.split_at(usize::from(*units) * UNIT);
                 rest = after;
-                Some(Ok(RaOption { kind: *kind, value: &option[2..] }))
+                let head = [*a, *b, *c, *d, *e, *f];
+                Some(Ok(RaOption { kind: *kind, head, value: &option[2..] }))
             }
             _ => {
                 rest = &[];
@@ -82,7 +85,7 @@ pub(super) fn take(advertisement: &mut RouterAdvertisement, option: RaOption<'_>
         CAPTIVE_PORTAL => take_captive_portal(&mut advertisement.captive_portal, option, dropped),
         PREF64 => keep(&mut advertisement.pref64, MAX_PREF64, pref64(option), dropped),
         ENCRYPTED_DNS => {
-            let resolver = encrypted_dns::from_advertisement(option.value);
+            let resolver = encrypted_dns::from_advertisement(option.head, option.rest());
             keep(&mut advertisement.encrypted_dns, MAX_ENCRYPTED_DNS, resolver, dropped);
         }
         _ => {}
@@ -98,8 +101,7 @@ pub(super) fn take_outer(
 ) {
     if option.kind != PVD {
         take(advertisement, option, dropped);
-    } else if advertisement.pvd.is_some() || pvd_option::take(advertisement, option.value, dropped).is_none()
-    {
+    } else if advertisement.pvd.is_some() || pvd_option::take(advertisement, option, dropped).is_none() {
         dropped.malformed += 1;
     }
 }
@@ -118,10 +120,10 @@ pub(super) const fn preference(byte: u8) -> Option<Preference> {
 /// preferred for longer than they are valid are refused.
 fn prefix_information(option: RaOption<'_>) -> Option<PrefixInformation> {
     let value: &[u8; 30] = option.value.try_into().ok()?;
-    let [length, flags, ..] = *value;
-    let valid_lifetime = read_u32(value, 2)?;
-    let preferred_lifetime = read_u32(value, 6)?;
-    let address = Ipv6Addr::from(*value.last_chunk::<16>()?);
+    let [length, flags, v0, v1, v2, v3, p0, p1, p2, p3, _, _, _, _, address @ ..] = *value;
+    let valid_lifetime = u32::from_be_bytes([v0, v1, v2, v3]);
+    let preferred_lifetime = u32::from_be_bytes([p0, p1, p2, p3]);
+    let address = Ipv6Addr::from(address);
     if length > 128
         || preferred_lifetime > valid_lifetime
         || address.is_unicast_link_local()
@@ -140,21 +142,20 @@ fn prefix_information(option: RaOption<'_>) -> Option<PrefixInformation> {
 
 /// RFC 4861 4.6.4. What is too small for IPv6 is refused.
 fn mtu(option: RaOption<'_>) -> Option<u32> {
-    if option.units() != 1 {
-        return None;
-    }
-    read_u32(option.value, 2).filter(|mtu| *mtu >= MINIMUM_MTU)
+    let [_, _, mtu @ ..] = option.head;
+    let mtu = u32::from_be_bytes(mtu);
+    (option.rest().is_empty() && mtu >= MINIMUM_MTU).then_some(mtu)
 }
 
 /// RFC 4191 2.3: the prefix takes no, eight or sixteen bytes, at least as many as its length asks for, and an
 /// option with the reserved preference is ignored (unlike a header with it).
 fn route_information(option: RaOption<'_>) -> Option<RouteInformation> {
-    let (header, carried) = option.value.split_first_chunk::<6>()?;
-    let [length, flags, ..] = *header;
+    let [length, flags, lifetime @ ..] = option.head;
+    let carried = option.rest();
     let needed = match length {
         0 => 0,
-        1..=64 => 8,
-        65..=128 => 16,
+        ..=64 => 8,
+        ..=128 => 16,
         _ => return None,
     };
     if carried.len() < needed || carried.len() > 16 {
@@ -165,19 +166,20 @@ fn route_information(option: RaOption<'_>) -> Option<RouteInformation> {
     Some(RouteInformation {
         destination: Prefix::covering(IpAddr::V6(Ipv6Addr::from(octets)), length),
         preference: preference(flags)?,
-        lifetime: read_u32(header, 2)?,
+        lifetime: u32::from_be_bytes(lifetime),
     })
 }
 
 /// RFC 8106 5.1 and 5.3.1: a lifetime and one or more whole addresses. Link-local servers are welcome; addresses
 /// that no packet can be sent to on a network are not.
 fn recursive_dns_servers(servers: &mut Vec<Timed<Ipv6Addr>>, option: RaOption<'_>, dropped: &mut Dropped) {
-    let (addresses, rest) = option.value.get(6..).unwrap_or_default().as_chunks::<16>();
-    let (Some(lifetime), false, true) = (read_u32(option.value, 2), addresses.is_empty(), rest.is_empty())
-    else {
+    let [_, _, lifetime @ ..] = option.head;
+    let lifetime = u32::from_be_bytes(lifetime);
+    let (addresses, odd) = option.rest().as_chunks::<16>();
+    if addresses.is_empty() || !odd.is_empty() {
         dropped.malformed += 1;
         return;
-    };
+    }
     for octets in addresses {
         let address = Ipv6Addr::from(*octets);
         let usable = !address.is_multicast() && !address.is_unspecified() && !address.is_loopback();
@@ -187,12 +189,13 @@ fn recursive_dns_servers(servers: &mut Vec<Timed<Ipv6Addr>>, option: RaOption<'_
 
 /// RFC 8106 5.2 and 5.3.1.
 fn dns_search_list(domains: &mut Vec<Timed<String>>, option: RaOption<'_>, dropped: &mut Dropped) {
-    let (Some(lifetime), Some(names), true) =
-        (read_u32(option.value, 2), option.value.get(6..), option.units() >= 2)
-    else {
+    let [_, _, lifetime @ ..] = option.head;
+    let lifetime = u32::from_be_bytes(lifetime);
+    let names = option.rest();
+    if names.is_empty() {
         dropped.malformed += 1;
         return;
-    };
+    }
     for name in domain_names::uncompressed(names) {
         keep(domains, MAX_SEARCH_DOMAINS, name.map(|value| Timed { value, lifetime }), dropped);
     }
@@ -213,8 +216,8 @@ fn take_captive_portal(portal: &mut Option<CaptivePortal>, option: RaOption<'_>,
 /// RFC 8781 4: a lifetime in units of eight seconds and the code of a prefix length, then 96 bits of the prefix.
 fn pref64(option: RaOption<'_>) -> Option<Timed<Prefix>> {
     let value: &[u8; 14] = option.value.try_into().ok()?;
-    let (head, carried) = value.split_first_chunk::<2>()?;
-    let scaled = u16::from_be_bytes(*head);
+    let [high, low, carried @ ..] = *value;
+    let scaled = u16::from_be_bytes([high, low]);
     let length = match scaled & 0b111 {
         0 => 96,
         1 => 64,
@@ -225,7 +228,7 @@ fn pref64(option: RaOption<'_>) -> Option<Timed<Prefix>> {
         _ => return None,
     };
     let mut octets = [0; 16];
-    octets.iter_mut().zip(carried).for_each(|(octet, byte)| *octet = *byte);
+    octets.iter_mut().zip(carried).for_each(|(octet, byte)| *octet = byte);
     let prefix = Prefix::covering(IpAddr::V6(Ipv6Addr::from(octets)), length);
     Some(Timed { value: prefix, lifetime: u32::from(scaled >> 3) * 8 })
 }
@@ -237,10 +240,6 @@ pub(super) fn keep<T>(list: &mut Vec<T>, limit: usize, value: Option<T>, dropped
         Some(_) if list.len() >= limit => dropped.over_limit += 1,
         Some(value) => list.push(value),
     }
-}
-
-fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|four| u32::from_be_bytes(*four))
 }
 
 #[cfg(test)]

@@ -18,15 +18,16 @@ const ALIGNMENT: usize = 8;
 /// malformed: nothing of it is taken then.
 pub(super) fn take(
     advertisement: &mut RouterAdvertisement,
-    value: &[u8],
+    option: RaOption<'_>,
     dropped: &mut Dropped,
 ) -> Option<()> {
-    let (head, named) = value.split_first_chunk::<{ BEFORE_ID - BEFORE_VALUE }>()?;
-    let [flags_high, flags_low, sequence_high, sequence_low] = *head;
+    let [flags_high, flags_low, sequence_high, sequence_low, ..] = option.head;
+    let (value, named) = (option.value, &option.value[BEFORE_ID - BEFORE_VALUE..]);
     let flags = u16::from_be_bytes([flags_high, flags_low]);
     let (id, after_id) = domain_names::pvd_id(named)?;
     let inside_at = (BEFORE_VALUE + value.len() - after_id.len()).next_multiple_of(ALIGNMENT) - BEFORE_VALUE;
-    let mut inside = value.get(inside_at..)?;
+    // Options are of whole units, so that it begins at their end at the latest.
+    let mut inside = value.get(inside_at..).unwrap_or_default();
     let header = if flags & FLAG_RA == 0 {
         None
     } else {

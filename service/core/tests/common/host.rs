@@ -8,6 +8,7 @@ use mif_core::change::{AddressChange, Change, ElementChange};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::engine::{Batch, Command, Engine, Settings};
 use mif_core::event::{Event, LinkState};
+use mif_core::facts::InquiryPolicy;
 use mif_core::fetch::FetchPolicy;
 use mif_core::pvd::{Interface, Pvd};
 use mif_core::snapshot::Snapshot;
@@ -19,6 +20,7 @@ pub const SETTINGS: Settings = Settings {
     grace: Duration::from_secs(2),
     first_serial: 1,
     fetches: FetchPolicy { additional_information: true, captive_portal: true },
+    inquiries: InquiryPolicy::ALL,
     seed: 1,
 };
 
@@ -63,6 +65,11 @@ impl Host {
     /// 1000 s after boot; the first dump showed the loopback link only.
     pub fn started() -> Self {
         Self::of(Engine::new(SETTINGS))
+    }
+
+    /// The same where DHCP servers may be asked for this only.
+    pub fn asking_for(inquiries: InquiryPolicy) -> Self {
+        Self::of(Engine::new(Settings { inquiries, ..SETTINGS }))
     }
 
     /// Shows events to the engine, all at once, and derives what comes of them.

@@ -13,7 +13,7 @@ pub const WALL_CLOCK: i64 = 1_795_348_800;
 pub fn requests(host: &Host) -> Vec<Fetch> {
     let fetch = |command: &Command| match command {
         Command::Fetch(fetch) => Some(Fetch::clone(fetch)),
-        Command::Solicit { .. } | Command::CancelFetch { .. } => None,
+        Command::Solicit { .. } | Command::Inquire { .. } | Command::CancelFetch { .. } => None,
     };
     host.commands().iter().filter_map(fetch).collect()
 }

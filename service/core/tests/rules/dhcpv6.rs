@@ -113,13 +113,12 @@ fn a_lease_whose_address_is_still_tentative_is_a_pvd() {
 }
 
 #[test]
-fn the_carrier_ends_what_was_asked_on_it_and_managers_look_themselves() {
+fn managers_look_at_the_carrier_themselves() {
     let mut host = host();
     let from = |client, server| dhcpv6(ETH0).told_by(client).dns(server);
     let asks = || advertisement(ETH0, "fe80::1").other();
     host.see(events![
         asks(),
-        from(LeaseClient::Own, "2001:db8::1"),
         from(LeaseClient::Networkd, "2001:db8::2"),
         from(LeaseClient::Dhcpcd, "2001:db8::3"),
     ]);

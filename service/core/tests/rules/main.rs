@@ -25,6 +25,7 @@ mod ipv6_addresses;
 mod leases;
 mod links;
 mod own_addresses;
+mod own_dhcp;
 mod resync;
 mod revision;
 mod routers;

@@ -1,7 +1,7 @@
 //! What people or a VPN set on a link (contract rule 4), and what this service asked for itself.
 
 use crate::common::advertisement::advertisement;
-use crate::common::event::{ETH0, TUN0, address, up};
+use crate::common::event::{ETH0, TUN0, address, route, up};
 use crate::common::events;
 use crate::common::host::Host;
 use crate::common::ip;
@@ -112,7 +112,12 @@ fn what_a_server_only_informs_of_says_nothing_of_the_address() {
     let mut host = host();
     host.see(events![
         address(ETH0, "192.0.2.5/24"),
+        route(ETH0, "0.0.0.0/0").via("192.0.2.1"),
         advertisement(ETH0, "fe80::1").pvd("isp.example").legacy(),
+    ]);
+    // It asks by then.
+    host.wait(6);
+    host.see(events![
         lease(ETH0, "192.0.2.5/24", mif_core::BootTime::FOREVER).told_by(LeaseClient::Own).dns("192.0.2.53"),
     ]);
     assert_eq!(host.addresses(IPV4), ["192.0.2.5/24 preferred static"]);

@@ -25,6 +25,7 @@ impl Transcript {
         let changes = batch.changes.iter().flat_map(|change| self.change(change, &batch.snapshot));
         let commands = batch.commands.iter().map(|command| match command {
             Command::Solicit { ifindex } => format!("! solicit on {ifindex}"),
+            Command::Inquire { ifindex, question } => format!("! ask {:?} on {ifindex}", question.subject),
             Command::Fetch(fetch) => format!("! ask for {} of {:?}", fetch.subject.kind(), fetch.key),
             Command::CancelFetch { pvd, kind } => format!("! give up asking for {kind} of {pvd}"),
         });

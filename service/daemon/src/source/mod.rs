@@ -8,12 +8,14 @@ mod error;
 mod log_limit;
 mod managers;
 mod networkd;
+mod own_dhcp;
 mod pvd_info;
 mod readiness;
 mod router_advertisement;
 pub(crate) mod rtnetlink;
 
 pub use error::SourceError;
+pub use own_dhcp::Inquirer;
 pub use pvd_info::Fetcher;
 pub use router_advertisement::Solicitor;
 
@@ -57,6 +59,8 @@ pub type Feed = mpsc::Sender<Observation>;
 pub struct Started {
     /// Asks for Router Advertisements.
     pub solicitor: Solicitor,
+    /// Asks DHCP servers.
+    pub inquirer: Inquirer,
     /// Whether Router Advertisements can be heard: a kernel may be without IPv6.
     pub hears_routers: bool,
     /// Tells of the first inventory.
@@ -94,6 +98,7 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     let (dhclient_told, dhclient_done) = oneshot::channel();
     let (managers_told, managers_done) = oneshot::channel();
     let (dump_told, dump) = oneshot::channel();
+    let inquirer = Inquirer::new(feed.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(rtnetlink::run(feed.clone(), dump_told));
     tasks.spawn(async move {
@@ -117,6 +122,7 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
     });
     Ok(Started {
         solicitor,
+        inquirer,
         hears_routers,
         inventory: Inventory { awaited: vec![dhcpcd_done, networkd_done, dhclient_done, managers_done] },
         sources: Sources { tasks },

@@ -8,6 +8,7 @@ use mif_core::engine::{Batch, Engine, Settings};
 use mif_core::event::{
     Address, AddressKey, Event, Ifindex, Lease, LeaseClient, Link, LinkKind, LinkState, Route,
 };
+use mif_core::facts::InquiryPolicy;
 use mif_core::fetch::FetchPolicy;
 use mif_core::plan::{System, Systems};
 use mifd::bus::{Bus, Constants, LeftBus, Peers};
@@ -81,6 +82,7 @@ impl Rig {
             grace: Duration::from_secs(2),
             first_serial: 1000,
             fetches: FetchPolicy::default(),
+            inquiries: InquiryPolicy::NONE,
             seed: 1,
         };
         let mut engine = Engine::new(settings);

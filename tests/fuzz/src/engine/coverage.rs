@@ -16,10 +16,29 @@ struct Edge {
     _flags: usize,
 }
 
+// Where the compiler's tables are, by the linker's names. The compiler declares these names in this very unit of code: a
+// declaration of ours would take the place of its own, and leave libFuzzer without counters.
+std::arch::global_asm!(
+    ".pushsection .data.rel.ro.mif_fuzz_tables, \"aw\"",
+    ".balign 8",
+    ".globl mif_fuzz_tables",
+    "mif_fuzz_tables:",
+    ".quad __start___sancov_cntrs",
+    ".quad __stop___sancov_cntrs",
+    ".quad __start___sancov_pcs",
+    ".popsection",
+);
+
+#[repr(C)]
+struct Tables {
+    counters: *const u8,
+    behind_counters: *const u8,
+    edges: *const Edge,
+}
+
 unsafe extern "C" {
-    static __start___sancov_cntrs: u8;
-    static __stop___sancov_cntrs: u8;
-    static __start___sancov_pcs: Edge;
+    #[link_name = "mif_fuzz_tables"]
+    static TABLES: Tables;
 }
 
 /// Gives the target all its inputs and says which share of the edges they take, and where the others are.
@@ -43,13 +62,13 @@ pub fn show(target: Target) {
 
 /// How often each edge was taken (modulo 256, never back to 0 by libFuzzer, which has not begun), and where it is.
 fn edges() -> Vec<(u8, usize)> {
-    let counters = &raw const __start___sancov_cntrs;
+    // SAFETY: the assembler has laid it out so, and nobody writes to it.
+    let Tables { counters, behind_counters, edges } = unsafe { std::ptr::read(&raw const TABLES) };
     // SAFETY: the linker puts both symbols around one section, the first at its begin.
-    let count = unsafe { (&raw const __stop___sancov_cntrs).offset_from_unsigned(counters) };
-    let table = &raw const __start___sancov_pcs;
+    let count = unsafe { behind_counters.offset_from_unsigned(counters) };
     // SAFETY: the compiler writes one counter and one entry of the table for each edge, in the same order. Nothing else
     // runs that could change a counter.
-    (0..count).map(|index| unsafe { (counters.add(index).read(), (*table.add(index)).place) }).collect()
+    (0..count).map(|index| unsafe { (counters.add(index).read(), (*edges.add(index)).place) }).collect()
 }
 
 /// The place of an instruction in the source, when it is in the code that is to be covered, and was written by hand

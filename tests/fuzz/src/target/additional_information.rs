@@ -1,6 +1,7 @@
 //! The JSON of additional information (RFC 8801 4.3).
 
 use mif_core::BootTime;
+use mif_core::configuration::{AddressFamily, Prefix};
 use mif_core::pvd_info::{AdditionalInformation, Expected, MAX_CLAIMS, MAX_ZONES};
 
 /// Reads any text as such an object. What is taken is fit to be shown, has its caps, and is the same when it is read
@@ -18,6 +19,10 @@ pub fn check(bytes: &[u8]) {
     for name in names.chain(&read.dns_zones) {
         assert!(!name.is_empty() && !name.chars().any(char::is_control), "{name:?}");
     }
+    assert!(read.covers([]).is_ok());
+    let everything = Prefix::default_route(AddressFamily::Ipv6);
+    let outside = read.covers([&everything]).is_err();
+    assert!(!outside || !read.text.contains("\"::/0\""), "covered: {}", read.text);
     let again = AdditionalInformation::read(&read.text, &expected).expect("what is shown can be read");
     assert!(again.same_but_times(&read));
     assert_eq!(again, read);

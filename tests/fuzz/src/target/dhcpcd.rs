@@ -19,8 +19,12 @@ pub fn check(stream: &[u8]) {
 fn check_message(message: &[u8]) {
     let Some(report) = Report::read(message) else { return };
     assert!(!report.interface.is_empty());
-    let News::Lease(grant) = report.news else { return };
     let now = BootTime::from_micros(5_000_000);
+    let grant = match report.news {
+        News::Lease(grant) => grant,
+        News::Dhcpv6(grant) => return lease::check_dhcpv6(&grant.lease(now)),
+        _ => return,
+    };
     for told in [Told::Asked { at: now }, Told::Live { at: now }] {
         let first = grant.lease(told, BootTime::FOREVER, None);
         assert_eq!(first.address, grant.address());

@@ -1,7 +1,7 @@
 //! What holds of every lease, whoever granted it.
 
 use mif_core::configuration::Configuration;
-use mif_core::event::Lease;
+use mif_core::event::{Dhcpv6Lease, Lease};
 use mif_core::limits;
 
 /// Panics unless the lease keeps its caps and all text in it is fit for a bus, a log and a terminal.
@@ -11,6 +11,14 @@ pub fn check(lease: &Lease) {
     check_configuration(&lease.configuration);
     let text = serde_json::to_string(lease).unwrap();
     assert_eq!(&serde_json::from_str::<Lease>(&text).unwrap(), lease, "recorded and read back");
+}
+
+/// The same for what a DHCPv6 server gave.
+pub fn check_dhcpv6(lease: &Dhcpv6Lease) {
+    assert!(lease.addresses.is_empty() || lease.expires.is_some());
+    check_configuration(&lease.configuration);
+    let text = serde_json::to_string(lease).unwrap();
+    assert_eq!(&serde_json::from_str::<Dhcpv6Lease>(&text).unwrap(), lease, "recorded and read back");
 }
 
 fn check_configuration(configuration: &Configuration) {

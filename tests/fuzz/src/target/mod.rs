@@ -4,6 +4,7 @@ mod additional_information;
 mod captive_portal;
 mod deliveries;
 mod dhclient;
+mod dhcp_answer;
 mod dhcpcd;
 mod hosts;
 mod lease;
@@ -18,7 +19,7 @@ mod subscriber;
 use crate::Target;
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "additional-information",
         run: additional_information::check,
@@ -27,6 +28,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "captive-portal", run: captive_portal::check, covers: "service/core/src/captive_portal" },
     Target { name: "deliveries", run: deliveries::check, covers: "service/core/src/deliveries.rs" },
     Target { name: "dhclient", run: dhclient::check, covers: "service/core/src/dhclient" },
+    Target { name: "dhcp-answer", run: dhcp_answer::check, covers: "service/core/src/dhcp/" },
     Target { name: "dhcpcd", run: dhcpcd::check, covers: "service/core/src/dhcpcd" },
     Target { name: "hosts", run: hosts::check, covers: "service/core/src/hosts.rs" },
     Target { name: "neighbour", run: neighbour::check, covers: "service/daemon/src/translate" },

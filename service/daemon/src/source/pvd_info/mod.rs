@@ -79,7 +79,7 @@ impl Fetcher {
             match command {
                 Command::Fetch(fetch) => self.begin(Fetch::clone(fetch)),
                 Command::CancelFetch { pvd, kind } => drop(self.running.remove(&(*pvd, *kind))),
-                Command::Solicit { .. } => {}
+                Command::Solicit { .. } | Command::Inquire { .. } => {}
             }
         }
     }
