@@ -93,7 +93,8 @@ impl Flooded {
         assert!(flooded.pvds.iter().any(|pvd| pvd.path == self.good), "one with an address stays");
         let grown = self.kilobytes("VmHWM:").saturating_sub(before);
         assert!(grown < GROWTH_KILOBYTES, "grown by {grown} kB");
-        writeln!(io::stderr(), "{figures}; grown by {grown} kB").unwrap();
+        let mut told = io::stderr().lock();
+        writeln!(told, "{figures}; grown by {grown} kB").unwrap();
         self.is_over().await;
     }
 

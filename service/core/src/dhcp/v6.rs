@@ -70,7 +70,7 @@ pub fn informed(message: &[u8], transaction: u32) -> Option<Dhcpv6Lease> {
     let first = |code| Options(options).find(|(known, _)| *known == code).map(|(_, value)| value);
     let is_reply = head[0] == REPLY && head[1..] == transaction && first(CLIENT_ID).is_none();
     let granted = first(STATUS_CODE).is_none_or(|status| status.starts_with(&[0, 0]));
-    let server = first(SERVER_ID).filter(|_| is_reply && granted)?;
+    let server = first(SERVER_ID).filter(|server| is_reply && granted && !server.is_empty())?;
     let refresh = first(REFRESH_TIME).and_then(|time| time.try_into().ok()).map(u32::from_be_bytes);
     let mut configuration = Configuration {
         server_identifier: Some(server.iter().map(|byte| format!("{byte:02x}")).collect()),
@@ -233,6 +233,7 @@ mod tests {
         assert_eq!(informed(&answer(&[(STATUS_CODE, &[0, 2])]), 7), None);
         assert_eq!(informed(&answer(&[(CLIENT_ID, &[1])]), 7), None);
         assert_eq!(informed(&[REPLY, 0, 0, 7], 7), None, "of no server");
+        assert_eq!(informed(&[REPLY, 0, 0, 7, 0, 2, 0, 0], 7), None, "of one without identifier");
         assert_eq!(informed(&information_request(7, 0).unwrap(), 7), None, "a question");
     }
 

@@ -154,8 +154,8 @@ fn route_information(option: RaOption<'_>) -> Option<RouteInformation> {
     let carried = option.rest();
     let needed = match length {
         0 => 0,
-        ..=64 => 8,
-        ..=128 => 16,
+        1..=64 => 8,
+        65..=128 => 16,
         _ => return None,
     };
     if carried.len() < needed || carried.len() > 16 {
