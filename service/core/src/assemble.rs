@@ -17,6 +17,7 @@ use crate::configuration::{Configuration, Element, Preference, Prefix, PrefixDat
 use crate::event::{Address, LinkKind, LinkState, Route};
 use crate::facts::{Carrier, LinkFacts};
 use crate::pvd::{AddressState, Family, PvdAddress, PvdKey};
+use crate::shared::Shared;
 use crate::{limits, ra};
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ pub struct Draft {
     /// Its addresses, ascending.
     pub addresses: Vec<PvdAddress>,
     /// What each element gave.
-    pub elements: BTreeMap<Element, Configuration>,
+    pub elements: BTreeMap<Element, Shared<Configuration>>,
 }
 
 /// What the facts of a link make at one moment.
@@ -131,7 +132,7 @@ impl Draft {
             self.addresses.truncate(limits::ADDRESSES_PER_PVD);
             self.addresses.sort_by_key(|address| address.address);
         }
-        self.elements.values_mut().for_each(cut_configuration);
+        self.elements.values_mut().for_each(|gave| cut_configuration(gave));
     }
 }
 

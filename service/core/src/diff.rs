@@ -6,7 +6,9 @@ use crate::change::{AddressChange, Change, ElementChange, PvdDelta};
 use crate::configuration::{Configuration, Element};
 use crate::event::Link;
 use crate::pvd::{Interface, Pvd, PvdAddress, PvdKey, Serial};
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use litemap::LiteMap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,14 +22,14 @@ const EARLIER_IS_NEWS: Duration = Duration::from_secs(2);
 pub struct Published {
     birth: u64,
     interface: Arc<Interface>,
-    pvds: BTreeMap<PvdKey, PublishedPvd>,
+    pvds: LiteMap<PvdKey, PublishedPvd>,
 }
 
 #[derive(Clone, Debug)]
 struct PublishedPvd {
     view: Arc<Pvd>,
     /// The latest deadlines of each announced address since its last announcement: what moves before them is news.
-    latest: BTreeMap<IpAddr, Deadlines>,
+    latest: LiteMap<IpAddr, Deadlines>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +92,7 @@ impl Published {
         });
         target.snapshot.put_interface(Arc::clone(&interface));
         target.tell(Change::InterfaceAdded(Arc::clone(&interface)));
-        Self { birth, interface, pvds: BTreeMap::new() }
+        Self { birth, interface, pvds: LiteMap::new() }
     }
 
     /// Unpublishes a link that is gone, its provisioning domains first (O5).
@@ -138,7 +140,7 @@ impl Published {
     fn update_pvds(&mut self, mut drafts: BTreeMap<PvdKey, Draft>, target: &mut Target<'_>) {
         self.remove_pvds(&drafts, target);
         let mut added = Vec::new();
-        for (key, published) in &mut self.pvds {
+        for (key, published) in self.pvds.iter_mut() {
             if let Some(draft) = drafts.remove(key) {
                 published.update(draft, &self.interface, target);
             }
@@ -281,11 +283,11 @@ impl Deadlines {
 }
 
 fn element_changes(
-    old: &BTreeMap<Element, Configuration>,
-    new: &BTreeMap<Element, Configuration>,
+    old: &BTreeMap<Element, Shared<Configuration>>,
+    new: &BTreeMap<Element, Shared<Configuration>>,
 ) -> Vec<ElementChange> {
     let gone = old.keys().filter(|element| !new.contains_key(element)).copied().map(ElementChange::Withdraw);
-    let news = |(element, configuration): &(&Element, &Configuration)| {
+    let news = |(element, configuration): &(&Element, &Shared<Configuration>)| {
         old.get(element).is_none_or(|before| !before.same_but_times(configuration))
     };
     let announced = new.iter().filter(news).map(|(element, _)| ElementChange::Announce(*element));
@@ -300,12 +302,17 @@ fn same_but_deadlines(old: &Pvd, new: &Pvd) -> bool {
     old.family == new.family && old.addresses.iter().map(shape).eq(new.addresses.iter().map(shape))
 }
 
-fn join(elements: &BTreeMap<Element, Configuration>) -> Configuration {
+fn join(elements: &BTreeMap<Element, Shared<Configuration>>) -> Shared<Configuration> {
     // Element's order is the order of joining.
-    elements.values().fold(Configuration::default(), |mut used, configuration| {
+    let joined = elements.values().fold(Configuration::default(), |mut used, configuration| {
         used.join(configuration);
         used
-    })
+    });
+    // Mostly there is one, and all of it is used: that need not be there twice.
+    match elements.first_key_value() {
+        Some((_, only)) if elements.len() == 1 && **only == joined => only.clone(),
+        Some(_) | None => joined.into(),
+    }
 }
 
 fn take(next: &mut u64) -> Serial {

@@ -98,7 +98,7 @@ pub struct Engine {
     facts: Facts,
     published: BTreeMap<Ifindex, Published>,
     /// What of the snapshot's own addresses is of which link.
-    own_addresses: BTreeMap<Ifindex, BTreeSet<IpAddr>>,
+    own_addresses: BTreeMap<Ifindex, Box<[IpAddr]>>,
     snapshot: Snapshot,
     serials: Serials,
     touched: BTreeSet<Ifindex>,
@@ -201,12 +201,12 @@ impl Engine {
             if first {
                 self.startup = Startup::Settling(self.links_up());
             }
-            for ifindex in touched {
-                self.derive(ifindex, now, &mut batch);
+            for ifindex in &touched {
+                self.derive(*ifindex, now, &mut batch);
             }
             if anything {
                 self.derive_defaults(&mut batch.changes);
-                self.derive_startup(now, &mut batch.changes);
+                self.derive_startup(&touched, now, &mut batch.changes);
             }
         }
         batch.snapshot = self.snapshot.clone();
@@ -255,11 +255,21 @@ impl Engine {
     /// Nobody is told of these, but whoever asks must see them.
     fn derive_own_addresses(&mut self, ifindex: Ifindex, batch: &mut Batch) {
         let told = self.facts.link(ifindex).into_iter().flat_map(LinkFacts::addresses);
-        let now: BTreeSet<IpAddr> = told.map(|fact| fact.address.key.address).collect();
+        // Ascending, as the keys are that they come with; one with several prefix lengths is one.
+        let mut now: Vec<IpAddr> = told.map(|fact| fact.address.key.address).collect();
+        now.dedup();
+        let now = now.into_boxed_slice();
         let former = self.own_addresses.remove(&ifindex).unwrap_or_default();
         if now != former {
-            now.difference(&former).for_each(|address| self.snapshot.add_own(*address, ifindex));
-            former.difference(&now).for_each(|address| self.snapshot.remove_own(*address, ifindex));
+            let beyond = |these: &[IpAddr], those: &[IpAddr]| -> Vec<IpAddr> {
+                these.iter().filter(|address| those.binary_search(address).is_err()).copied().collect()
+            };
+            for address in beyond(&now, &former) {
+                self.snapshot.add_own(address, ifindex);
+            }
+            for address in beyond(&former, &now) {
+                self.snapshot.remove_own(address, ifindex);
+            }
             batch.refreshed = true;
         }
         if !now.is_empty() {
@@ -348,9 +358,15 @@ impl Engine {
         speaks.filter_map(|(_, router)| router.default_preference()).max().unwrap_or_default()
     }
 
-    fn derive_startup(&mut self, now: BootTime, changes: &mut Vec<Change>) {
+    /// A link settles when it is touched: by an answer, by its deadline, by its end. All that are up are touched by
+    /// the first dump.
+    fn derive_startup(&mut self, touched: &BTreeSet<Ifindex>, now: BootTime, changes: &mut Vec<Change>) {
         let Startup::Settling(links) = &mut self.startup else { return };
-        links.retain(|ifindex| self.facts.link(*ifindex).is_some_and(|facts| !facts.settled(now)));
+        let unsettled =
+            |ifindex: &Ifindex| self.facts.link(*ifindex).is_some_and(|facts| !facts.settled(now));
+        for ifindex in touched.iter().filter(|ifindex| !unsettled(ifindex)) {
+            links.remove(ifindex);
+        }
         if links.is_empty() {
             self.startup = Startup::Finished;
             self.snapshot.set_startup(false);

@@ -42,6 +42,7 @@ pub mod recording;
 pub mod resolved;
 pub mod roll_call;
 pub mod routing;
+pub mod shared;
 pub mod snapshot;
 pub mod subscription;
 pub mod text;

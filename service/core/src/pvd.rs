@@ -4,6 +4,7 @@ use crate::BootTime;
 use crate::address_selection::{Candidate, Mobility};
 use crate::configuration::{AddressFamily, Configuration, Element};
 use crate::event::{Ifindex, LinkKind, LinkState};
+use crate::shared::Shared;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -199,9 +200,9 @@ pub struct Pvd {
     /// Its addresses, tentative ones included, in ascending order.
     pub addresses: Vec<PvdAddress>,
     /// The elements that are present, and what each of them gave.
-    pub elements: BTreeMap<Element, Configuration>,
+    pub elements: BTreeMap<Element, Shared<Configuration>>,
     /// What the service itself uses: all elements joined in order.
-    pub used: Configuration,
+    pub used: Shared<Configuration>,
     /// Goes up by one whenever a value of a configuration other than a time changes.
     pub revision: u32,
     /// The interface is up: packets can leave now.

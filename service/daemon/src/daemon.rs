@@ -4,6 +4,7 @@ use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock;
 use crate::connection::OnTokio;
+use crate::memory;
 use crate::recorder::Recorder;
 use crate::reload::{Configuration, Reloader};
 use crate::routing::{Router, RoutingError};
@@ -128,8 +129,18 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let (router, keeping) = start_routing(options.routing, snapshots_out).await;
     let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
     let engine = Engine::new(settings).with_routing(router.routing());
-    let mut driver =
-        Driver { engine, observations, solicitor, inquirer, fetcher, recorder, snapshots, grace, heart };
+    let mut driver = Driver {
+        engine,
+        observations,
+        solicitor,
+        inquirer,
+        fetcher,
+        recorder,
+        snapshots,
+        grace,
+        heart,
+        starting: true,
+    };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
@@ -182,6 +193,8 @@ struct Driver {
     /// How long a link without carrier is believed; it may change.
     grace: latest::Receiver<Duration>,
     heart: Heart,
+    /// Links that were up at start are still being settled.
+    starting: bool,
 }
 
 impl Driver {
@@ -270,6 +283,10 @@ impl Driver {
         }
         for Notice { ifindex, overflow } in &batch.notices {
             tracing::warn!(ifindex, ?overflow, "a limit is reached, the rest is left out");
+        }
+        if self.starting && !batch.snapshot.startup() {
+            self.starting = false;
+            memory::give_back();
         }
         batch
     }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod connection;
 pub mod daemon;
 pub mod journal;
+pub mod memory;
 pub mod recorder;
 pub mod reload;
 pub mod request;

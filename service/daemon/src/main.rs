@@ -4,6 +4,7 @@ use clap::Parser;
 use mifd::config::{Config, LogLevel};
 use mifd::daemon::{self, BusChoice, Options};
 use mifd::journal::{self, Lines};
+use mifd::memory;
 use mifd::reload::{Configuration, SetLogLevel};
 use mifd::routing;
 use mifd::translate::Settings;
@@ -58,6 +59,7 @@ enum Level {
 const WRONG_CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
+    memory::prepare();
     let arguments = Arguments::parse();
     if arguments.remove_routing {
         return remove_routing();

@@ -28,7 +28,7 @@ fn add_information(fetches: &Fetches, key: &PvdKey, draft: &mut Draft) {
             additional_information: Some(Arc::clone(information)),
             ..Configuration::default()
         };
-        draft.elements.insert(Element::AdditionalInformation, configuration);
+        draft.elements.insert(Element::AdditionalInformation, configuration.into());
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, assembly: &mut Assem
     let mut implicit = Draft::new(Family::Ipv4);
     if let Some((client, lease)) = &told {
         let draft = joined.as_deref_mut().unwrap_or(&mut implicit);
-        draft.elements.insert(Element::Dhcpv4, configuration_of(*client, lease));
+        draft.elements.insert(Element::Dhcpv4, configuration_of(*client, lease).into());
     }
     for fact in facts.addresses() {
         let address = &fact.address;

@@ -17,7 +17,7 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
     for (advertiser, advertised) in facts.routers().iter().filter(|(advertiser, _)| advertiser.pvd.is_none())
     {
         let mut draft = Draft::new(Family::Ipv6);
-        draft.elements.insert(Element::Ra, advertised.configuration(advertiser.router));
+        draft.elements.insert(Element::Ra, advertised.configuration(advertiser.router).into());
         assembly.pvds.insert(advertiser.key(), draft);
     }
     let leased = facts.dhcpv6().map(|(_, lease)| lease.addresses.clone()).unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::lease::{Dhcpv6Lease, Lease, LeaseClient, LinkSettings, SettingsManage
 use crate::limits;
 use crate::pvd::PvdKey;
 use crate::ra::{PvdOption, RouterAdvertisement};
+use litemap::LiteMap;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,9 +25,9 @@ pub struct LinkFacts {
     named: bool,
     carrier: Carrier,
     discovery: Discovery,
-    addresses: BTreeMap<AddressKey, AddressFact>,
+    addresses: LiteMap<AddressKey, AddressFact>,
     /// With whether the last dump has named them.
-    routes: BTreeMap<Route, bool>,
+    routes: LiteMap<Route, bool>,
     routers: BTreeMap<Advertiser, RouterFacts>,
     told: Told,
     inquiries: Inquiries,
@@ -305,8 +306,8 @@ impl LinkFacts {
     /// A dump begins: nothing is named yet.
     pub(super) fn begin_dump(&mut self) {
         self.named = false;
-        self.addresses.values_mut().for_each(|fact| fact.named = false);
-        self.routes.values_mut().for_each(|named| *named = false);
+        self.addresses.iter_mut().for_each(|(_, fact)| fact.named = false);
+        self.routes.iter_mut().for_each(|(_, named)| *named = false);
     }
 
     /// Whether the dump has named this link.
@@ -375,7 +376,7 @@ impl LinkFacts {
         self.discovery = Discovery::default();
         // The limits on requests are those of one attachment to the network (RFC 8801 4.1).
         self.fetches = Fetches::default();
-        for fact in self.addresses.values_mut() {
+        for (_, fact) in self.addresses.iter_mut() {
             fact.seen = now;
         }
     }

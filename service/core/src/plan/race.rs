@@ -92,7 +92,7 @@ pub fn contenders(snapshot: &Snapshot, name: &str) -> Vec<(Serial, Domain)> {
 
 fn contender(snapshot: &Snapshot, pvd: &Pvd, name: &str) -> Domain {
     let interface = snapshot.interface(pvd.interface);
-    let Configuration { captivity, additional_information, .. } = &pvd.used;
+    let Configuration { captivity, additional_information, .. } = &*pvd.used;
     let information = additional_information.as_ref();
     let zones = information.map(|information| &information.dns_zones[..]).unwrap_or_default();
     Domain {

@@ -50,7 +50,8 @@ fn pvd(serial: u64, interface: u64, family: Family, addresses: &[&str], servers:
         used: Configuration {
             dns_servers: servers.iter().map(|text| ip(text)).collect(),
             ..Configuration::default()
-        },
+        }
+        .into(),
         revision: 1,
         link_up: true,
     }

@@ -317,7 +317,7 @@ mod tests {
     fn a_tunnel_leads_everywhere_by_itself() {
         let mut pvd = pvd(Family::Ipv4, &["10.8.0.2/32"], &[], &[]);
         let key = RouteKey { destination: Prefix::default_route(AddressFamily::Ipv4), gateway: None };
-        pvd.used = pvd.used.with_routes(&[key]);
+        pvd.used = (*pvd.used).clone().with_routes(&[key]).into();
         assert_eq!(shown(&Table::of(&pvd)), ["0.0.0.0/0 src 10.8.0.2 metric 50"]);
     }
 

@@ -127,7 +127,7 @@ prop_compose! {
         }
         for (third, on_link) in prefixes {
             for text in [format!("10.{own}.{third}.0/24"), format!("2001:db8:{own}:{third}::/64")] {
-                let mut told = pvd(family, &[], &[&text], &[]).used.prefixes;
+                let mut told = pvd(family, &[], &[&text], &[]).used.prefixes.clone();
                 told.values_mut().for_each(|data| data.on_link = on_link);
                 made.used.prefixes.extend(told);
             }

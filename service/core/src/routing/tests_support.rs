@@ -56,7 +56,8 @@ pub(crate) fn pvd(family: Family, addresses: &[&str], prefixes: &[&str], routes:
             prefixes: prefixes.iter().map(|text| (prefix(text), data)).collect(),
             routes: routes.iter().copied().collect(),
             ..Configuration::default()
-        },
+        }
+        .into(),
         revision: 1,
         link_up: true,
     }

@@ -4,6 +4,7 @@ use mif_core::BootTime;
 use mif_core::change::{AddressChange, ElementChange, PvdDelta};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::pvd::{AddressState, Pvd, PvdAddress};
+use mif_core::shared::Shared;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct HeardPvd {
     /// No Provisioning Domain Announcement was made.
     pub withdrawn: bool,
     addresses: BTreeMap<IpAddr, HeardAddress>,
-    elements: BTreeMap<Element, Configuration>,
+    elements: BTreeMap<Element, Shared<Configuration>>,
 }
 
 #[derive(Debug)]

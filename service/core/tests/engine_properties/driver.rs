@@ -9,6 +9,7 @@ use mif_core::configuration::{Configuration, Element};
 use mif_core::engine::{Batch, Engine};
 use mif_core::event::{Event, Ifindex, LinkKind, LinkState};
 use mif_core::pvd::{Family, PvdAddress, PvdKey, Serial};
+use mif_core::shared::Shared;
 use mif_core::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -123,8 +124,8 @@ struct LinkShape {
 struct PvdShape {
     family: Family,
     addresses: Vec<PvdAddress>,
-    elements: BTreeMap<Element, Configuration>,
-    used: Configuration,
+    elements: BTreeMap<Element, Shared<Configuration>>,
+    used: Shared<Configuration>,
     link_up: bool,
 }
 

@@ -49,7 +49,7 @@ fn a_lease_makes_it() {
     assert_eq!(gave.domain_name.as_deref(), Some("isp.test"));
     assert_eq!(gave.lease_expires, Some(expires));
     assert!(gave.prefixes.contains_key(&prefix("192.0.2.0/24")));
-    assert_eq!(pvd.used, *gave);
+    assert_eq!(*pvd.used, *gave);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::call::{Call, Client};
 use super::clients::Known;
 use super::error::{BusError, Name, shown};
 use super::lent::Lent;
+use super::managed_objects::ManagedObjects;
 use super::path::{self, Node, Target};
 use super::text::Text;
 use super::{Bus, Peers, introspect, properties};
@@ -258,20 +259,10 @@ impl Bus {
 
     /// The whole tree in one reply; serialized once for each state, however many ask.
     fn get_managed_objects(&mut self, call: &Call) -> Answered {
-        const SIGNATURE: &str = "a{oa{sa{sv}}}";
         if let Some(body) = &self.managed_objects {
-            return call.reply_bytes(body, SIGNATURE);
+            return call.reply_bytes(body, ManagedObjects::SIGNATURE_STR);
         }
-        let interfaces = self.snapshot.interfaces().map(|view| {
-            let fields = BTreeMap::from([(properties::INTERFACE, properties::interface(view))]);
-            (path::interface(view.serial), fields)
-        });
-        let pvds = self
-            .snapshot
-            .pvds()
-            .map(|view| (path::pvd(view.serial), BTreeMap::from([(properties::PVD, properties::pvd(view))])));
-        let objects: BTreeMap<_, _> = interfaces.chain(pvds).collect();
-        let Some(reply) = call.reply(&(objects,))? else { return Ok(None) };
+        let Some(reply) = call.reply(&(ManagedObjects(&self.snapshot),))? else { return Ok(None) };
         if reply.data().len() > LARGEST_MESSAGE {
             return Err(BusError::new(
                 Name::LimitsExceeded,

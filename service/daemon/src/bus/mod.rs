@@ -18,6 +18,7 @@ mod explain;
 mod high_level;
 mod introspect;
 mod lent;
+mod managed_objects;
 mod message_face;
 mod path;
 mod properties;

@@ -170,7 +170,7 @@ fn configuration_of<'a>(pvd: &'a Pvd, element: &str) -> Result<Option<&'a Config
         let element = shown(element);
         BusError::invalid(format!("unknown element \"{element}\"; known are any, {}", words.join(", ")))
     })?;
-    Ok(pvd.elements.get(&known))
+    Ok(pvd.elements.get(&known).map(|gave| &**gave))
 }
 
 /// An address argument: text without a zone.

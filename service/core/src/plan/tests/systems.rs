@@ -37,7 +37,8 @@ fn outcome(pvd: &Pvd, request: &TranslateRequest) -> Result<String, String> {
 #[test]
 fn each_name_has_its_systems() {
     let full = everything();
-    let without_nis = Pvd { used: Configuration { nis_domain: None, ..full.used.clone() }, ..full.clone() };
+    let without_nis =
+        Pvd { used: Configuration { nis_domain: None, ..(*full.used).clone() }.into(), ..full.clone() };
     let bare = pvd(1, 7, Family::Ipv4, &["192.0.2.10/24"], &[]);
     for (name, with_all, with_dns, with_nothing) in [
         ("printer.local", "hosts mdns", "hosts mdns", "hosts mdns"),

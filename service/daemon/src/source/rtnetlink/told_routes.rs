@@ -7,13 +7,14 @@
 use mif_core::configuration::{AddressFamily, Prefix};
 use mif_core::event::{Ifindex, Route};
 use mif_core::limits;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Told routes by link: every default route, and as many others as the engine remembers (and one more, so that it
 /// notices).
 #[derive(Clone, Debug)]
 pub(super) struct ToldRoutes {
-    by_link: BTreeMap<Ifindex, BTreeSet<Route>>,
+    /// Those of a link ascending: a handful mostly, for which a tree has too much room.
+    by_link: BTreeMap<Ifindex, Vec<Route>>,
 }
 
 impl ToldRoutes {
@@ -24,17 +25,22 @@ impl ToldRoutes {
     pub(super) fn insert(&mut self, route: &Route) -> bool {
         let told = self.by_link.entry(route.ifindex).or_default();
         let room = route.destination.length == 0 || told.len() <= limits::ROUTES_PER_INTERFACE;
-        room && told.insert(route.clone())
+        match told.binary_search(route) {
+            Err(place) if room => told.insert(place, route.clone()),
+            Ok(_) | Err(_) => return false,
+        }
+        true
     }
 
     /// Whether `route` had been told.
     pub(super) fn remove(&mut self, route: &Route) -> bool {
         let Some(told) = self.by_link.get_mut(&route.ifindex) else { return false };
-        let known = told.remove(route);
+        let Ok(place) = told.binary_search(route) else { return false };
+        told.remove(place);
         if told.is_empty() {
             self.by_link.remove(&route.ifindex);
         }
-        known
+        true
     }
 
     /// Forgets the routes of a link that is gone.
@@ -70,7 +76,7 @@ impl ToldRoutes {
     }
 
     fn contains(&self, route: &Route) -> bool {
-        self.by_link.get(&route.ifindex).is_some_and(|told| told.contains(route))
+        self.by_link.get(&route.ifindex).is_some_and(|told| told.binary_search(route).is_ok())
     }
 }
 
