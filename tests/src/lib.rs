@@ -42,6 +42,7 @@ pub mod node;
 pub mod peers;
 pub mod process;
 pub mod raw_client;
+pub mod report;
 pub mod router_advertisement;
 pub mod routing;
 pub mod served_host;

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 
 use nix::mount::{MsFlags, mount};
@@ -34,6 +35,23 @@ const SETTINGS: &[(&str, &str)] = &[
 pub struct Node {
     name: Arc<str>,
     namespace: Arc<File>,
+}
+
+/// An `ip` that does line by line what it is told.
+#[derive(Debug)]
+pub struct Batch {
+    lines: ChildStdin,
+    _child: Child,
+}
+
+impl Batch {
+    /// Has it do something, such as `link set eth1 up`, and does not wait for that.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn line(&mut self, line: &str) {
+        self.lines.write_all(format!("{line}\n").as_bytes()).expect("ip takes what it is to do");
+    }
 }
 
 impl Node {
@@ -140,6 +158,18 @@ impl Node {
         let counted = counted.filter_map(|rest| rest.split_whitespace().next()?.parse().ok());
         let counted: Vec<u64> = counted.collect();
         counted.try_into().unwrap_or_else(|_| panic!("not the {N} counters: {listing}"))
+    }
+
+    /// An `ip` that waits for what it is to do, for where it matters when that is done: starting a program takes
+    /// longer than what it does.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn batch(&self) -> Batch {
+        let mut command = tool::command("ip");
+        command.args(["-force", "-batch", "-"]).stdin(Stdio::piped());
+        let mut child = self.within(move || command.spawn()).expect("start ip");
+        Batch { lines: child.stdin.take().expect("its standard input"), _child: child }
     }
 
     /// Starts a program in this node.

@@ -46,3 +46,10 @@ impl Usage {
         }
     }
 }
+
+/// The memory of a process, of what it shares with others its share (PSS), in kB; zero when it has ended.
+pub fn proportional_share(process: &Process) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid())).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}

@@ -1,54 +1,104 @@
-//! `cargo xtask bench`: the programs `bench-*` of the testbed.
+//! `cargo xtask bench`: the programs `bench-*` of the testbed, and what they measured before.
+
+mod kept;
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::command::{self, say};
 use crate::deps::{Dependencies, Purpose};
 use crate::error::Error;
 use crate::workspace::{self, Profile, Programs};
+use kept::Kept;
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// One benchmark, with or without its `bench-`; without a name all run
-    name: Option<String>,
-    /// Arguments for the benchmark
+    /// Benchmarks, with or without their `bench-`; without a name all run
+    names: Vec<String>,
+    /// What became so many per cent worse than in the last run is named
+    #[arg(long, value_name = "PER CENT", default_value_t = 15)]
+    worse: u32,
+    /// One JSON object for each benchmark on standard output; the tables go to standard error
+    #[arg(long)]
+    json: bool,
+    /// Arguments for the benchmarks
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
-/// Builds for release and runs one benchmark or all.
+/// Builds for release, runs benchmarks, and compares with what they came to the last time. That something became worse
+/// is told, and is no failure: the machine may have been busy.
 ///
 /// # Errors
 /// When there is none of that name, or one fails; the others run all the same.
 pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error> {
+    let known = benchmarks()?;
+    let chosen = chosen(&known, &options.names)?;
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test, Purpose::Desktop])?;
     dependencies.unpack_peers()?;
-    let known = benchmarks()?;
-    let chosen: Vec<&String> = match &options.name {
-        None => known.iter().collect(),
-        Some(name) => {
-            known.iter().filter(|known| known.strip_prefix(PREFIX) == Some(name) || *known == name).collect()
-        }
-    };
-    if chosen.is_empty() {
-        let name = options.name.clone().unwrap_or_else(|| format!("{PREFIX}*"));
-        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(" ") };
-        return Err(Error::NoBenchmark { name, known });
-    }
     workspace::build(Profile::Release, Programs::All)?;
     let mut failed = Ok(());
     for benchmark in chosen {
         say(benchmark);
-        let program = workspace::program(benchmark, Profile::Release)?;
         // One that misses its bound keeps nobody from seeing the others' figures.
-        failed = failed.and(command::run(Command::new(program).args(&options.arguments)));
+        failed = failed.and(measure(benchmark, options));
     }
     failed
 }
 
 const PREFIX: &str = "bench-";
+/// Has a benchmark write JSON to standard output and its table to standard error.
+const JSON: &str = "MIF_BENCH_JSON";
+
+fn measure(benchmark: &str, options: &Options) -> Result<(), Error> {
+    let mut command = Command::new(workspace::program(benchmark, Profile::Release)?);
+    command.args(&options.arguments).env(JSON, "1").stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(|source| command::cannot_start(&command, source))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let Some(measured) = Kept::read(&text) else {
+        // One without figures to keep; it has said what it has to say.
+        show(&text, !options.json);
+        return passed(&command, output.status);
+    };
+    let file = workspace::target()?.join("bench").join(format!("{benchmark}.json"));
+    let former = fs::read_to_string(&file).ok().and_then(|text| Kept::read(&text)).unwrap_or_default();
+    for line in measured.worse_than(&former, options.worse) {
+        say(&line);
+    }
+    let failed = |source| Error::File { path: file.clone(), source };
+    fs::create_dir_all(file.parent().unwrap_or(&file)).map_err(failed)?;
+    fs::write(&file, measured.with_the_rest_of(former).text()).map_err(failed)?;
+    if options.json {
+        show(&text, true);
+    }
+    passed(&command, output.status)
+}
+
+fn passed(command: &Command, status: std::process::ExitStatus) -> Result<(), Error> {
+    if status.success() { Ok(()) } else { Err(Error::Failed { command: command::text(command), status }) }
+}
+
+/// Nothing is done about a reader that left.
+fn show(text: &str, on_standard_output: bool) {
+    if on_standard_output {
+        let _ = write!(std::io::stdout().lock(), "{text}");
+    } else {
+        let _ = write!(std::io::stderr().lock(), "{text}");
+    }
+}
+
+fn chosen<'a>(known: &'a [String], names: &[String]) -> Result<Vec<&'a String>, Error> {
+    if names.is_empty() {
+        return Ok(known.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = known.iter().find(|known| known.strip_prefix(PREFIX) == Some(name) || *known == name);
+        found.ok_or_else(|| Error::NoBenchmark { name: name.clone(), known: known.join(" ") })
+    };
+    names.iter().map(find).collect()
+}
 
 fn benchmarks() -> Result<Vec<String>, Error> {
     let path = workspace::root().join("tests/src/bin");
@@ -58,4 +108,21 @@ fn benchmarks() -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_benchmark_is_found_with_and_without_its_prefix() {
+        let known = benchmarks().unwrap();
+        let names = ["start".to_owned(), "bench-send".to_owned()];
+        assert_eq!(chosen(&known, &names).unwrap(), ["bench-start", "bench-send"]);
+        assert_eq!(chosen(&known, &[]).unwrap().len(), known.len());
+        let error = chosen(&known, &["stat".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("bench-start"), "{error}");
+    }
 }

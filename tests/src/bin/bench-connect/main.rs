@@ -3,8 +3,7 @@
 //!
 //! A universe with one cable to a server, mifd, and the C service (`reference.c`, compiled here); the same C client
 //! measures both as uid 0, in rounds that take turns, and plain connect(2) as the floor. First with everything on one
-//! processor, where the way from process to process takes the same time each time, then free. Arguments: the calls of
-//! a round (2000), the rounds (5).
+//! processor, where the way from process to process takes the same time each time, then free.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -14,6 +13,7 @@ use mif::wire::Family;
 use mif_tests::cable::Cable;
 use mif_tests::node::Node;
 use mif_tests::process::Process;
+use mif_tests::report::{Arguments, Report};
 use mif_tests::served_host::ServedHost;
 use mif_tests::universe::{self, Universe};
 use mif_tests::usage::Usage;
@@ -26,6 +26,8 @@ use std::time::Duration;
 use table::{Figure, Round};
 use zbus::OwnedObjectPath;
 
+const ARGUMENTS: &[(&str, &str)] =
+    &[("calls", "of a round, at least 100 (2000)"), ("rounds", "how many (5)")];
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/bench-connect/reference.c");
 const PROGRAM: &str = "/tmp/reference";
 const SERVER: &str = "192.0.2.1";
@@ -34,25 +36,26 @@ const PORT: u16 = 7;
 const CONNECTS: usize = 5_000;
 
 fn main() -> ExitCode {
+    let arguments = match Arguments::of_program(ARGUMENTS) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     universe::run_program(async |universe| {
-        let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-        let mut number = |default| arguments.next().map_or(Ok(default), |given| given);
-        let (Ok(calls @ 100..), Ok(rounds @ 1..)) = (number(2_000), number(5)) else {
-            table::say("usage: bench-connect [CALLS [ROUNDS]], whole numbers, at least 100 calls");
-            return ExitCode::from(2);
-        };
+        let (calls, rounds) =
+            (arguments.number("calls", 2_000).max(100), arguments.number("rounds", 5).max(1));
+        let mut report = Report::new("connect");
         compile();
         let everywhere = sched_getaffinity(Pid::this()).expect("the processors of this program");
         let one = first_of(&everywhere);
         for (title, processors) in [("everything on one processor", one), ("free", everywhere)] {
             sched_setaffinity(Pid::this(), &processors).expect("choose processors");
             let bench = Bench::start(&universe, title).await;
-            let measured = (0..rounds).map(|_| bench.round(calls)).collect();
-            table::print(title, calls, measured);
+            let measured: Vec<Round> = (0..rounds).map(|_| bench.round(calls)).collect();
+            table::add(title, &measured, &mut report);
             bench.descriptors_stay_flat().await;
             bench.end().await;
         }
-        ExitCode::SUCCESS
+        report.finish(&arguments)
     })
 }
 
@@ -133,7 +136,6 @@ impl Bench {
         let before = self.host.descriptors();
         self.client("connect", "org.ietf.Mif1", &self.pvd, CONNECTS);
         self.host.wait_for_no_more_descriptors_than(before).await;
-        table::say(&format!("{CONNECTS} connects by one client: {before} descriptors before and after\n"));
     }
 
     async fn end(self) {

@@ -1,6 +1,13 @@
-//! The results for people.
+//! What is measured, and what is aimed at.
 
-use std::io::Write;
+use mif_tests::report::{Bound, Quantity, Report, median};
+
+const P50: Quantity = Quantity::less("p50", "us");
+const P99: Quantity = Quantity::less("p99", "us");
+const CPU: Quantity = Quantity::less("CPU", "us a call");
+const RATE: Quantity = Quantity::more("rate", "calls/s");
+const REFERENCE: &str = "C service";
+const MIFD: &str = "mifd";
 
 /// The times of one client's calls, and what a call costs the service, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -37,52 +44,32 @@ impl Figure {
     }
 }
 
-/// Prints medians over the rounds, and what became of the goals.
-pub fn print(title: &str, calls: usize, rounds: Vec<Round>) {
-    let median = |pick: &dyn Fn(&Round) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(pick).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    say(&format!("{title}; medians of {} rounds of {calls} calls, taking turns", rounds.len()));
-    say("                         C service                 mifd");
-    say("                        p50     p99     CPU     p50     p99     CPU   us");
-    let times = |pick: &dyn Fn(&Round) -> Figure| {
-        let [p50, p99, cpu] = [|it: Figure| it.p50, |it: Figure| it.p99, |it: Figure| it.cpu]
-            .map(|what: fn(Figure) -> f64| median(&|round| what(pick(round))));
-        format!("{p50:>8.0}{p99:>8.0}{cpu:>8.0}")
-    };
-    let nothing = " ".repeat(3 * 8);
-    for (name, reference, mifd) in [
-        ("ConnectToAddress", times(&|round| round.connect[0]), times(&|round| round.connect[1])),
-        ("BindSocket", times(&|round| round.bind[0]), times(&|round| round.bind[1])),
-        ("BindSocket, refused", nothing.clone(), times(&|round| round.refused)),
-        ("connect(2)", times(&|round| round.plain), nothing),
-    ] {
-        say(format!("{name:<19}{reference}{mifd}").trim_end());
+/// Adds the rounds of one setting, and what became of the goals in it.
+pub fn add(title: &str, rounds: &[Round], report: &mut Report) {
+    for round in rounds {
+        let [connect, bind, refused] =
+            ["ConnectToAddress", "BindSocket", "BindSocket, refused"].map(|what| format!("{title}: {what}"));
+        times(&connect, "connect(2)", round.plain, report);
+        for (who, number) in [(REFERENCE, 0), (MIFD, 1)] {
+            times(&connect, who, round.connect[number], report);
+            report.add(&format!("{title}: 32 under way"), who, RATE, round.rate[number]);
+            times(&bind, who, round.bind[number], report);
+        }
+        times(&refused, MIFD, round.refused, report);
     }
-    let rates = (median(&|round| round.rate[0]), median(&|round| round.rate[1]));
-    say(&format!("{:<19}{:>8.0}{:>24.0}   calls/s, 32 under way", "ConnectToAddress", rates.0, rates.1));
     // Ratios within each round: what disturbs the machine disturbs both.
-    let connect = median(&|round| round.connect[1].p50 / round.connect[0].p50);
-    let rate = median(&|round| round.rate[1] / round.rate[0]);
-    let bind = median(&|round| round.bind[1].p50 - round.refused.p50);
-    let above_nothing = median(&|round| round.bind[1].p50 - round.bind[0].p50);
-    goal(&format!("ConnectToAddress, p50, mifd : C service = {connect:.2}"), connect <= 1.2, "at most 1.20");
-    goal(&format!("ConnectToAddress, rate, mifd : C service = {rate:.2}"), rate >= 1.0, "at least 1.00");
-    goal(
-        &format!("BindSocket, p50, above a call of mifd's that is refused: {bind:.0} us"),
-        bind <= 20.0,
-        "at most 20",
-    );
-    say(&format!("BindSocket, p50, above the C service, which does nothing: {above_nothing:.0} us"));
+    let of = |pick: &dyn Fn(&Round) -> f64| Some(median(rounds.iter().map(pick).collect()));
+    let connect = of(&|round| round.connect[1].p50 / round.connect[0].p50);
+    let rate = of(&|round| round.rate[1] / round.rate[0]);
+    let bind = of(&|round| round.bind[1].p50 - round.refused.p50);
+    let name = |what: &str| format!("{title}: {what}");
+    report.goal(&name("ConnectToAddress, p50, times the C service's"), connect, Bound::AtMost(1.2));
+    report.goal(&name("ConnectToAddress, rate, times the C service's"), rate, Bound::AtLeast(1.0));
+    report.goal(&name("BindSocket, us above a call that is refused"), bind, Bound::AtMost(20.0));
 }
 
-fn goal(text: &str, reached: bool, wanted: &str) {
-    say(&format!("{text} ({wanted}: {})", if reached { "reached" } else { "missed" }));
-}
-
-/// Writes a line; a reader that left has heard enough.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+fn times(case: &str, who: &str, figure: Figure, report: &mut Report) {
+    for (quantity, value) in [(P50, figure.p50), (P99, figure.p99), (CPU, figure.cpu)] {
+        report.add(case, who, quantity, value);
+    }
 }

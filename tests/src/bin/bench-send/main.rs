@@ -4,22 +4,23 @@
 //! Machines with a neighbour each and with the rules and tables of 0, 100 and 4,000 provisioning domains in use, as
 //! `core::routing` lays them out; and one with 4,000 whose first rule, which lets packets of others pass by, is missing.
 //! A datagram socket without a mark sends to its neighbour, not connected, so that every packet is looked up. Rounds take
-//! turns. Arguments: the packets of a round (20000), the rounds (15). Fails when with 4,000 in use a packet takes more than
-//! twice the time that it takes with none.
+//! turns. Fails when with 4,000 in use a packet takes more than twice the time that it takes with none.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write;
 use std::fs;
-use std::io::Write;
 use std::net::{IpAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use mif_tests::cable::Cable;
 use mif_tests::node::Node;
+use mif_tests::report::{Arguments, Bound, Quantity, Report};
 use mif_tests::universe::{self, Universe};
 
+const ARGUMENTS: &[(&str, &str)] =
+    &[("packets", "of a round, at least 100 (20000)"), ("rounds", "how many (15)")];
 /// The goal: with the most in use, at most so many times the time with none.
 const ALLOWED: f64 = 2.0;
 const TAG: u32 = 0x4d00_0000;
@@ -38,25 +39,25 @@ struct Machine {
 }
 
 fn main() -> ExitCode {
+    let arguments = match Arguments::of_program(ARGUMENTS) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     universe::run_program(async |universe| {
-        let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-        let mut number = |default| arguments.next().map_or(Ok(default), |given| given);
-        let (Ok(packets @ 100..), Ok(rounds @ 1..)) = (number(20_000), number(15)) else {
-            say("usage: bench-send [PACKETS [ROUNDS]], whole numbers, at least 100 packets");
-            return ExitCode::from(2);
-        };
+        let (packets, rounds) =
+            (arguments.number("packets", 20_000).max(100), arguments.number("rounds", 15));
         let mut machines = Vec::new();
         for (name, in_use, first_rule) in
             [("none", 0, true), ("some", 100, true), ("many", 4_000, true), ("naive", 4_000, false)]
         {
             machines.push(Machine::with(&universe, name, in_use, first_rule).await);
         }
-        for _ in 0..rounds {
+        for _ in 0..rounds.max(1) {
             for machine in &mut machines {
                 machine.round(packets);
             }
         }
-        report(&machines, packets, rounds)
+        report(&machines, &arguments)
     })
 }
 
@@ -77,8 +78,8 @@ impl Machine {
             node.within(|| UdpSocket::bind((any, 0))).expect("a socket")
         });
         let title = match (in_use, first_rule) {
-            (_, true) => format!("{in_use} in use"),
-            (_, false) => format!("{in_use}, without the rule that lets others pass by"),
+            (_, true) => format!("mifd, {in_use} in use"),
+            (_, false) => format!("{in_use} in use, without the rule that lets others pass by"),
         };
         Self { title, sockets, rounds: [Vec::new(), Vec::new()], _cable: cable, _neighbour: neighbour }
     }
@@ -92,13 +93,6 @@ impl Machine {
             }
             rounds.push(begin.elapsed().as_secs_f64() * 1e9 / packets as f64);
         }
-    }
-
-    /// Microseconds a packet, in the middle.
-    fn median(&self, family: usize) -> f64 {
-        let mut all = self.rounds[family].clone();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2] / 1e3
     }
 }
 
@@ -135,31 +129,21 @@ fn install(node: &Node, in_use: u32, first_rule: bool) {
     }
 }
 
-fn report(machines: &[Machine], packets: usize, rounds: usize) -> ExitCode {
-    say(format_args!(
-        "an unmarked packet, microseconds; medians of {rounds} rounds of {packets}, taking turns"
-    ));
-    say(format_args!(
-        "{:<52} {:>6} {:>6} {:>6} {:>6}",
-        "provisioning domains", "IPv4", "times", "IPv6", "times"
-    ));
-    let none = &machines[0];
-    let ratio = |machine: &Machine, family| machine.median(family) / none.median(family);
-    for machine in machines {
-        say(format_args!(
-            "{:<52} {:>6.2} {:>6.2} {:>6.2} {:>6.2}",
-            machine.title,
-            machine.median(0),
-            ratio(machine, 0),
-            machine.median(1),
-            ratio(machine, 1)
-        ));
+fn report(machines: &[Machine], arguments: &Arguments) -> ExitCode {
+    const TIME: Quantity = Quantity::less("a packet", "us");
+    let mut report = Report::new("send");
+    let many = &machines[2].title;
+    let mut holds = true;
+    for (family, case) in ["IPv4, no mark", "IPv6, no mark"].into_iter().enumerate() {
+        for machine in machines {
+            for round in &machine.rounds[family] {
+                report.add(case, &machine.title, TIME, round / 1e3);
+            }
+        }
+        let times = report.ratio(case, TIME, many, &machines[0].title);
+        holds &= times.is_some_and(|times| times <= ALLOWED);
+        report.goal(&format!("{case}: {many}, times none"), times, Bound::AtMost(ALLOWED));
     }
-    let worst = ratio(&machines[2], 0).max(ratio(&machines[2], 1));
-    say(format_args!("with {}: {worst:.2} times, allowed {ALLOWED}", machines[2].title));
-    if worst <= ALLOWED { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn say(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let code = report.finish(arguments);
+    if holds { code } else { ExitCode::FAILURE }
 }

@@ -1,195 +1,171 @@
-//! What is measured: mifd, and systemd-networkd if it is installed.
+//! Who is measured, and how each is started and asked.
 
 use mif_tests::daemons::{Bus, program};
-use mif_tests::node::Node;
-use mif_tests::process::Process;
-use mif_tests::wait::within;
+use mif_tests::report::{Arguments, Report};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
-use tokio::time::MissedTickBehavior;
-use zbus::Connection;
+use zbus::{Connection, Message, OwnedObjectPath};
 
 const NETWORKD: &str = "/lib/systemd/systemd-networkd";
-const WINDOW: Duration = Duration::from_millis(200);
-const QUIET_WINDOWS: u32 = 5;
-/// The most CPU time in a quiet window.
-const QUIET: Duration = Duration::from_millis(4);
-const PATIENCE: Duration = Duration::from_secs(60);
+const NETWORK_MANAGER: &str = "/usr/sbin/NetworkManager";
+/// What one has that looks after every link and leaves the addresses that are there.
+const MANAGE_ALL: &str = "[Match]\nName=a* b*\n[Link]\nRequiredForOnline=no\n[Network]\nIPv6AcceptRA=yes\n\
+                          LinkLocalAddressing=ipv6\nKeepConfiguration=yes\nConfigureWithoutCarrier=yes\n";
+const MANAGER_SETTINGS: &str = "[main]\nplugins=keyfile\nrc-manager=unmanaged\nno-auto-default=*\n\
+                                systemd-resolved=false\n[connectivity]\nenabled=false\n";
 
 /// A service that keeps track of links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
     /// The service of this project.
     Mifd,
     /// systemd-networkd, without configuration: it manages no link, only tells of them.
     Networkd,
+    /// systemd-networkd that looks after all of them.
+    Managing,
+    /// NetworkManager, with connections it did not make.
+    NetworkManager,
 }
 
-/// One start.
-#[derive(Clone, Copy, Debug)]
-pub struct Measured {
-    /// From exec until the name was owned and every link was there in one call.
-    pub complete: Duration,
-    /// From exec until it was settled.
-    pub settled: Duration,
-    /// CPU time until it was settled.
-    pub cpu: Duration,
-    /// Resident memory when settled, in kB.
-    pub resident: u64,
-}
+/// Where a method is: bus name, path, interface, method.
+type Method = [&'static str; 4];
 
 impl Contender {
-    /// Those that can be measured here; systemd-networkd is named on standard error when it is missing.
-    pub fn available() -> impl Iterator<Item = Self> {
-        let networkd = Path::new(NETWORKD).exists().then_some(Self::Networkd);
-        std::iter::once(Self::Mifd).chain(networkd)
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Mifd, Self::Networkd, Self::Managing, Self::NetworkManager];
+
+    /// Those that are wanted and can be measured here.
+    pub fn chosen(arguments: &Arguments, report: &mut Report) -> Vec<Self> {
+        let wanted = |word: &str| arguments.text("who").is_none_or(|who| who.split(',').any(|it| it == word));
+        let there = |path: &str| Path::new(path).exists();
+        let mut chosen = Vec::new();
+        for contender in Self::ALL.into_iter().filter(|contender| wanted(contender.word())) {
+            match contender {
+                Self::Networkd | Self::Managing if !there(NETWORKD) => report.missing("networkd", "systemd"),
+                Self::NetworkManager if !there(NETWORK_MANAGER) => {
+                    report.missing("NetworkManager", "network-manager");
+                }
+                _ => chosen.push(contender),
+            }
+        }
+        chosen
     }
 
     /// How the table calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mifd => "mifd",
-            Self::Networkd => "systemd-networkd",
+            Self::Networkd => "networkd",
+            Self::Managing => "networkd, managing",
+            Self::NetworkManager => "NetworkManager",
         }
     }
 
-    /// Starts it, waits until it is settled, and ends it.
-    pub async fn measure(self, node: &Node, bus: &Bus, links: usize) -> Measured {
-        let connection = bus.connect().await;
-        let begin = Instant::now();
-        let process = node.spawn(self.name(), self.command(bus));
-        let complete = within(PATIENCE, "every link on the bus", async || {
-            if let Some(status) = process.exit_status() {
-                panic!("{} ended with {status}:\n{}", self.name(), process.log());
-            }
-            match self.links(&connection, &process).await {
-                Some((there, seen)) if seen >= links => Ok(there),
-                seen => Err(format!("{seen:?} links")),
-            }
-        })
-        .await;
-        let settled = settle(&process, begin, complete).await;
-        let measured = Measured {
-            complete: complete.at.duration_since(begin),
-            settled: settled.at.duration_since(begin),
-            cpu: settled.cpu,
-            resident: resident(&process),
-        };
-        process.terminate().await;
-        measured
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Managing => "managing",
+            Self::Mifd | Self::Networkd | Self::NetworkManager => self.name(),
+        }
     }
 
-    fn command(self, bus: &Bus) -> Command {
-        match self {
+    /// How it is started.
+    pub fn command(self, bus: &Bus) -> Command {
+        let mut command = match self {
             Self::Mifd => {
                 let mut command = Command::new(program("mifd"));
                 command.args(["--log", "warn", "--bus", bus.address()]);
                 command
             }
-            Self::Networkd => {
-                fs::create_dir_all("/run/systemd/netif/links").expect("make its folder");
-                fs::create_dir_all("/run/systemd/netif/leases").expect("make its folder");
+            Self::Networkd | Self::Managing => {
+                for folder in ["links", "leases", "lldp"] {
+                    fs::create_dir_all(Path::new("/run/systemd/netif").join(folder)).expect("its folders");
+                }
+                fs::create_dir_all("/etc/systemd/network").expect("its folder");
+                let configuration = Path::new("/etc/systemd/network/all.network");
+                if self == Self::Managing {
+                    fs::write(configuration, MANAGE_ALL).expect("its configuration");
+                } else {
+                    let _ = fs::remove_file(configuration);
+                }
                 let mut command = Command::new(NETWORKD);
-                command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("SYSTEMD_LOG_LEVEL", "warning");
+                command.env("SYSTEMD_LOG_LEVEL", "warning");
                 command
             }
-        }
+            Self::NetworkManager => {
+                for folder in ["/var/lib/NetworkManager", "/run/NetworkManager", "/etc/NetworkManager"] {
+                    fs::create_dir_all(folder).expect("its folders");
+                }
+                fs::write("/etc/NetworkManager/NetworkManager.conf", MANAGER_SETTINGS).expect("its settings");
+                let mut command = Command::new(NETWORK_MANAGER);
+                command.args(["--debug", "--log-level=WARN"]);
+                command
+            }
+        };
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        command
     }
 
-    /// When the reply of the one call came and how many links it holds; `None` while the name is not owned. What
-    /// this program needs to read the reply is not the contender's time.
-    async fn links(self, connection: &Connection, process: &Process) -> Option<(Moment, usize)> {
-        let (name, path, interface, method) = match self {
+    /// The bus name it takes.
+    pub const fn bus_name(self) -> &'static str {
+        self.everything()[0]
+    }
+
+    /// The one call that gives everything there is.
+    pub const fn everything(self) -> Method {
+        match self {
             Self::Mifd => {
-                ("org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+                ["org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"]
             }
-            Self::Networkd => (
+            Self::Networkd | Self::Managing => [
                 "org.freedesktop.network1",
                 "/org/freedesktop/network1",
                 "org.freedesktop.network1.Manager",
-                "ListLinks",
-            ),
-        };
-        let owned = connection
-            .call_method(
-                Some("org.freedesktop.DBus"),
-                "/org/freedesktop/DBus",
-                Some("org.freedesktop.DBus"),
-                "NameHasOwner",
-                &name,
-            )
-            .await
-            .ok()?;
-        if !owned.body().deserialize::<bool>().ok()? {
-            return None;
+                "Describe",
+            ],
+            Self::NetworkManager => [
+                "org.freedesktop.NetworkManager",
+                "/org/freedesktop",
+                "org.freedesktop.DBus.ObjectManager",
+                "GetManagedObjects",
+            ],
         }
-        let reply = connection.call_method(Some(name), path, Some(interface), method, &()).await.ok()?;
-        let there = Moment::now(process);
-        let seen = match self {
+    }
+
+    /// Whether every one of `links` links is on the bus.
+    pub async fn is_complete(self, connection: &Connection, links: usize) -> bool {
+        let name = self.bus_name();
+        match self {
+            // It takes its name when all it found is there; asked for all the same.
             Self::Mifd => {
-                let objects: zbus::fdo::ManagedObjects = reply.body().deserialize().ok()?;
-                objects.keys().filter(|path| path.as_str().contains("/interface/")).count()
+                let last = format!("b{}", links.div_ceil(2) - 1);
+                let at = ["org.ietf.Mif1", "/org/ietf/Mif1", "org.ietf.Mif1.Manager", "GetInterfaceByName"];
+                call(connection, at, &last).await.is_ok()
             }
-            Self::Networkd => {
-                let links: Vec<(i32, String, zbus::OwnedObjectPath)> = reply.body().deserialize().ok()?;
-                links.len()
+            Self::Networkd | Self::Managing => {
+                let manager = "org.freedesktop.network1.Manager";
+                let at = [name, "/org/freedesktop/network1", manager, "ListLinks"];
+                let Ok(reply) = call(connection, at, &()).await else { return false };
+                let listed = reply.body().deserialize::<Vec<(i32, String, OwnedObjectPath)>>();
+                listed.is_ok_and(|listed| listed.len() >= links)
             }
-        };
-        Some((there, seen))
-    }
-}
-
-/// A moment and the CPU time that a process had used by then.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    at: Instant,
-    cpu: Duration,
-}
-
-impl Moment {
-    fn now(process: &Process) -> Self {
-        Self { at: Instant::now(), cpu: cpu(process) }
-    }
-}
-
-/// Waits for the five quiet windows; the moment at which they began, `complete` at the earliest.
-async fn settle(process: &Process, begin: Instant, complete: Moment) -> Moment {
-    let deadline = begin + PATIENCE;
-    let mut quiet_since = complete;
-    let mut before = complete;
-    let mut quiet = 0;
-    // A window of time is what is measured here.
-    let mut windows = tokio::time::interval_at((Instant::now() + WINDOW).into(), WINDOW);
-    windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while quiet < QUIET_WINDOWS {
-        assert!(Instant::now() < deadline, "not settled in {} s", PATIENCE.as_secs());
-        windows.tick().await;
-        let after = Moment::now(process);
-        if after.cpu.saturating_sub(before.cpu) < QUIET {
-            quiet += 1;
-        } else {
-            quiet = 0;
-            quiet_since = after;
+            Self::NetworkManager => {
+                let at = [name, "/org/freedesktop/NetworkManager", name, "GetAllDevices"];
+                let Ok(reply) = call(connection, at, &()).await else { return false };
+                reply.body().deserialize::<Vec<OwnedObjectPath>>().is_ok_and(|listed| listed.len() >= links)
+            }
         }
-        before = after;
     }
-    quiet_since
 }
 
-/// CPU time of all threads, in the scheduler's nanoseconds (the clock ticks of `stat` are too coarse).
-fn cpu(process: &Process) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{}/task", process.pid())).into_iter().flatten().flatten();
-    let nanoseconds = tasks.filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanoseconds.sum())
-}
-
-fn resident(process: &Process) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+/// Calls a method.
+///
+/// # Errors
+/// What it answers.
+pub async fn call<B>(connection: &Connection, at: [&str; 4], body: &B) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::wire::DynamicType,
+{
+    let [name, path, interface, method] = at;
+    connection.call_method(Some(name), path, Some(interface), method, body).await
 }

@@ -1,14 +1,18 @@
 //! Many links with two addresses each.
 
 use mif_tests::node::Node;
-use mif_tests::wait::eventually;
+use mif_tests::wait::within;
 use std::fmt::Write;
 use std::fs;
+use std::time::Duration;
 
-/// Makes `count` veth ends (rounded up to a pair), all up, each with an IPv4 and an IPv6 address.
-pub async fn make(node: &Node, count: usize) {
+/// Beyond the testbed's own: thousands of links take their time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes veth ends until there are `count` (rounded up to a pair), all up, each with an IPv4 and an IPv6 address.
+pub async fn make(node: &Node, there: usize, count: usize) {
     let mut batch = String::new();
-    for pair in 0..count.div_ceil(2) {
+    for pair in there.div_ceil(2)..count.div_ceil(2) {
         writeln!(batch, "link add a{pair} type veth peer name b{pair}").expect("a line");
         for (end, host) in [("a", 1), ("b", 2)] {
             let (high, low) = (pair / 256, pair % 256);
@@ -22,7 +26,7 @@ pub async fn make(node: &Node, count: usize) {
     fs::write(path, batch).expect("write the batch");
     node.run("ip", ["-batch", path]);
     let last = format!("a{}", count.div_ceil(2) - 1);
-    eventually("the last link with its link-local address", async || {
+    within(PATIENCE, "the last link with its link-local address", async || {
         let shown = node.run("ip", ["-6", "address", "show", "dev", &last, "scope", "link"]);
         if shown.contains("fe80::") && !shown.contains("tentative") { Ok(()) } else { Err(shown) }
     })

@@ -1,56 +1,39 @@
-//! The results for people.
+//! What is measured, and what is aimed at.
 
 use crate::contender::Contender;
 use crate::load::{Load, Measured};
+use mif_tests::report::{Bound, Quantity, Report};
 use std::io::Write;
 
-/// Prints medians over the rounds and the ratios that count.
-pub fn print(rounds: usize, translations: usize, results: &[(Load, Contender, Measured)]) {
-    say(&format!(
-        "medians of {rounds} interleaved rounds of {translations} translations (ten times as many at 64)"
-    ));
-    say("                                      p50 us   per second   CPU us each");
-    for load in Load::ALL {
-        let title =
-            format!("{} outstanding, {}", load.outstanding, if load.cached { "cached" } else { "uncached" });
-        for contender in Contender::ALL {
-            let of = |pick: fn(&Measured) -> f64| median(results, load, contender, pick);
-            say(&format!(
-                "{title:<25} {:<10} {:>8.0} {:>12.0} {:>13.0}",
-                contender.name(),
-                of(|measured| measured.median.as_secs_f64() * 1e6),
-                of(|measured| measured.rate),
-                of(|measured| measured.cpu.as_secs_f64() * 1e6),
-            ));
-        }
-        let ratio_of = |contender, pick: fn(&Measured) -> f64| {
-            median(results, load, contender, pick) / median(results, load, Contender::Resolved, pick)
-        };
-        let ratio = |pick| ratio_of(Contender::Mifd, pick);
-        say(&format!(
-            "{title:<25} mifd : resolved = p50 {:.2} (the floor: {:.2}), per second {:.2}, CPU {:.2}",
-            ratio(|measured| measured.median.as_secs_f64()),
-            ratio_of(Contender::Floor, |measured| measured.median.as_secs_f64()),
-            ratio(|measured| measured.rate),
-            ratio(|measured| measured.cpu.as_secs_f64()),
-        ));
+const P50: Quantity = Quantity::less("p50", "us");
+const RATE: Quantity = Quantity::more("rate", "per second");
+const CPU: Quantity = Quantity::less("CPU", "us each");
+
+/// Adds a round.
+pub fn add(load: Load, contender: Contender, measured: Measured, report: &mut Report) {
+    let mut add = |quantity, value| report.add(&case(load), contender.name(), quantity, value);
+    add(P50, measured.median.as_secs_f64() * 1e6);
+    add(RATE, measured.rate);
+    if !matches!(contender, Contender::Direct | Contender::Floor) {
+        add(CPU, measured.cpu.as_secs_f64() * 1e6);
     }
 }
 
-/// Writes a line; a reader that left has heard enough.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+/// What became of the goals.
+pub fn goals(report: &mut Report) {
+    let [mifd, resolved] = [Contender::Mifd, Contender::Resolved].map(Contender::name);
+    let uncached = |outstanding| case(Load { outstanding, cached: false });
+    let one = report.ratio(&uncached(1), P50, mifd, resolved);
+    report.goal("uncached, 1 outstanding, p50, times resolved's", one, Bound::AtMost(1.0 / 3.0));
+    let many = report.ratio(&uncached(64), RATE, mifd, resolved);
+    report.goal("uncached, 64 outstanding, rate, times resolved's", many, Bound::AtLeast(5.0));
 }
 
-fn median(
-    results: &[(Load, Contender, Measured)],
-    load: Load,
-    contender: Contender,
-    pick: fn(&Measured) -> f64,
-) -> f64 {
-    let of_both = |(its, whose, _): &&(Load, Contender, Measured)| *its == load && *whose == contender;
-    let mut values: Vec<f64> =
-        results.iter().filter(of_both).map(|(_, _, measured)| pick(measured)).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+fn case(load: Load) -> String {
+    format!("{} outstanding, {}", load.outstanding, if load.cached { "cached" } else { "uncached" })
+}
+
+/// Writes a line for people; a reader that left has heard enough.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,0 +1,97 @@
+//! `cargo xtask bench idle`: what services cost while nothing, or next to nothing, happens.
+//!
+//! mifd, systemd-networkd and NetworkManager, each on a machine of its own with one link to a router. They are watched at
+//! the same time: with a router that is silent (as one that advertises every 600 s is for almost all of the time), and with
+//! one that advertises every 4 s. Wake-ups are those of all threads.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod contender;
+
+use contender::Contender;
+use mif_tests::daemons::Bus;
+use mif_tests::process::Process;
+use mif_tests::report::{Arguments, Bound, Quantity, Report};
+use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
+use mif_tests::usage::{self, Usage};
+use mif_tests::{peers, universe};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+const ARGUMENTS: &[(&str, &str)] = &[("seconds", "how long each is watched (60)")];
+const PSS: Quantity = Quantity::less("PSS", "MB");
+const WAKEUPS: Quantity = Quantity::less("wake-ups", "per minute");
+const CPU: Quantity = Quantity::less("CPU", "ms per minute");
+const SILENT: &str = "a silent router";
+/// Long enough for solicitations and whatever else follows a start.
+const SETTLING: Duration = Duration::from_secs(15);
+const PERIOD: Duration = Duration::from_secs(4);
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::of_program(ARGUMENTS) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    universe::run_program(async |universe| {
+        peers::mount();
+        let mut report = Report::new("idle");
+        let bus = Bus::start(&universe).await;
+        let seconds = arguments.number("seconds", 60).max(4);
+        let mut watched = Vec::new();
+        for contender in Contender::available(&mut report) {
+            watched.push(contender.start(&universe, &bus).await);
+        }
+        // Time is what this is about.
+        let advertisement = RouterAdvertisement::new(1800)
+            .prefix("2001:db8:1::", 64, 3600, 1800)
+            .dns_servers(3600, &["2001:db8:1::53"]);
+        let advertise = || {
+            for (_, _, cable) in &watched {
+                RawSender::on(cable.far()).send(advertisement.bytes());
+            }
+        };
+        advertise();
+        tokio::time::sleep(SETTLING).await;
+        let processes: Vec<(&str, &Process)> =
+            watched.iter().map(|(name, process, _)| (*name, process)).collect();
+        let silent = Watch::begin(&processes);
+        tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
+        silent.end(SILENT, seconds, &mut report);
+        let talkative = Watch::begin(&processes);
+        let mut pace = interval(PERIOD);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for _ in 0..seconds / 4 {
+            pace.tick().await;
+            advertise();
+        }
+        pace.tick().await;
+        talkative.end("an advertisement every 4 s", seconds / 4 * 4, &mut report);
+        report.goal("MB, PSS of mifd, idle", report.median(SILENT, "mifd", PSS), Bound::AtMost(5.0));
+        let wakeups = report.median(SILENT, "mifd", WAKEUPS);
+        report.goal("wake-ups per minute of mifd, idle", wakeups, Bound::AtMost(1.0));
+        report.finish(&arguments)
+    })
+}
+
+/// Processes from a moment on.
+struct Watch<'a> {
+    before: Vec<(&'a str, &'a Process, Usage)>,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(processes: &[(&'a str, &'a Process)]) -> Self {
+        let before = processes.iter().map(|(name, process)| (*name, *process, Usage::of(process)));
+        Self { before: before.collect() }
+    }
+
+    fn end(self, case: &str, seconds: usize, report: &mut Report) {
+        let minutes = seconds as f64 / 60.0;
+        for (name, process, before) in self.before {
+            let used = Usage::of(process).since(before);
+            report.add(case, name, PSS, usage::proportional_share(process) as f64 / 1024.0);
+            report.add(case, name, WAKEUPS, used.sleeps as f64 / minutes);
+            report.add(case, name, CPU, used.cpu.as_secs_f64() * 1e3 / minutes);
+        }
+    }
+}
