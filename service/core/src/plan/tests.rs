@@ -282,7 +282,7 @@ fn names_that_are_none() {
         )
     );
     assert!(refused_name(&long_name).contains("254 characters"));
-    assert!(refused_name(&"a".repeat(1025)).contains("1025 bytes"));
+    assert!(refused_name(&"a".repeat(1025)).contains("at most 1024 bytes"));
     assert!(refused_name("\u{1f600}\u{200d}.example\u{fffd}").contains("internationalised"));
     // One less of each is a name.
     let longest = &long_name[..253];
