@@ -51,7 +51,8 @@ impl Contender {
                 let cable = cable(universe, "three", "eth3").await;
                 let sections = "[ipv4]\nmethod=disabled\n[ipv6]\nmethod=auto\nmay-fail=true\n";
                 let manager = NetworkManager::on(cable.near().node()).link(cable.near(), sections);
-                ("NetworkManager", manager.start().await, cable)
+                // It says that it has started once a router was heard, and there has been none yet.
+                ("NetworkManager", manager.spawn(), cable)
             }
         }
     }

@@ -6,14 +6,16 @@ use mif_tests::daemons::Bus;
 use mif_tests::wait::completes;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use zbus::message::Type;
 use zbus::{Connection, MessageStream, ObjectPath, OwnedObjectPath, Variant};
 
 /// How many subscribers a client may have.
 const EACH: usize = 8;
 
-/// Subscribers of the addresses of one provisioning domain.
+/// Subscribers of the addresses of one provisioning domain. They leave when this is dropped.
 pub struct Audience {
+    _readers: JoinSet<()>,
     connections: Vec<Connection>,
     heard: mpsc::UnboundedReceiver<String>,
     count: usize,
@@ -23,14 +25,14 @@ impl Audience {
     /// So many, eight on a connection.
     pub async fn of(bus: &Bus, pvd: &ObjectPath<'_>, count: usize) -> Self {
         let (hears, heard) = mpsc::unbounded_channel();
-        let mut connections = Vec::new();
+        let (mut connections, mut readers) = (Vec::new(), JoinSet::new());
         for first in (0..count).step_by(EACH) {
             let connection = bus.connect().await;
             for number in first..count.min(first + EACH) {
                 subscribe(&connection, pvd, &format!("s{number}")).await;
             }
             let (mut messages, hears) = (MessageStream::from(&connection), hears.clone());
-            tokio::spawn(async move {
+            readers.spawn(async move {
                 while let Some(Ok(message)) = messages.next().await {
                     let member = message.header().member().map(|member| member.as_str().to_owned());
                     if let Some(member) = member.filter(|_| message.message_type() == Type::Signal) {
@@ -41,7 +43,7 @@ impl Audience {
             });
             connections.push(connection);
         }
-        Self { connections, heard, count }
+        Self { _readers: readers, connections, heard, count }
     }
 
     /// The names to which signals may be sent.
