@@ -258,7 +258,8 @@ async fn serve(service: std::sync::Weak<Service>, mut calls: MessageStream) {
 }
 
 /// All that is worth a word where it is missing, but polkit.
-const FEATURES: [&str; 5] = ["connect", "pvd-routing", "bind-socket", "fchown", "router-advertisements"];
+const FEATURES: [&str; 6] =
+    ["own-dhcp", "connect", "pvd-routing", "bind-socket", "fchown", "router-advertisements"];
 
 fn manager() -> Dict {
     let defaults = vec![object(OFFICE).to_owned()];
