@@ -236,6 +236,9 @@ fn aliases_without_an_end_end() {
                     "{looping}: {:?}",
                     outcome.end
                 );
+                // What leads back is known to have no end, and the name may well have addresses.
+                let is_failure = matches!(outcome.end, Err(TranslationFailure::ServerFailure(..)));
+                assert!(is_failure || looping == "0.chain.example", "{looping}: {:?}", outcome.end);
                 assert!(outcome.took < SOON, "{looping}: {:?}", outcome.took);
             }
             assert!((2..=16).contains(&log.all().iter().filter(|it| it.name.ends_with(CHAIN)).count()));

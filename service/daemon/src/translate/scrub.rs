@@ -3,7 +3,7 @@
 //! hickory believes a message as a whole, and its cache keeps all of it. So what does not answer the question is taken
 //! out before either sees it: addresses of other names, addresses of the other family, aliases that lead from nowhere.
 
-use hickory_resolver::proto::op::Message;
+use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::{RData, Record};
 
 /// The longest chain of aliases that is followed.
@@ -12,18 +12,22 @@ const LONGEST_CHAIN: usize = 16;
 const LARGEST_TTL: u32 = i32::MAX.unsigned_abs();
 
 /// Leaves in `message` the chain of aliases that begins at its question, in order, and the records of the type that was
-/// asked for at its end.
+/// asked for at its end. A chain without an end makes it a failure of the server, as resolvers have it (RFC 1034 3.6.2
+/// and 5.2.2): the name need not be without such records, and another server may know.
 pub(super) fn scrub(message: &mut Message) {
     let Some(question) = message.queries.first() else { return message.answers.clear() };
     let (mut name, wanted) = (question.name().clone(), question.query_type());
     let said = std::mem::take(&mut message.answers);
-    for _ in 0..LONGEST_CHAIN {
-        let Some((alias, target)) = said.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if record.name == name => Some((record, &target.0)),
-            _ => None,
-        }) else {
-            break;
-        };
+    while let Some((alias, target)) = said.iter().find_map(|record| match &record.data {
+        RData::CNAME(target) if record.name == name => Some((record, &target.0)),
+        _ => None,
+    }) {
+        let returns = message.answers.iter().any(|known| known.name == name);
+        if returns || message.answers.len() == LONGEST_CHAIN {
+            message.answers.clear();
+            message.metadata.response_code = ResponseCode::ServFail;
+            return;
+        }
         message.answers.push(alias.clone());
         name = target.clone();
     }
@@ -59,11 +63,17 @@ mod tests {
         Record::from_rdata(name(owner), 300, RData::CNAME(CNAME(name(target))))
     }
 
-    fn left_of(answers: Vec<Record>) -> Vec<Record> {
+    fn scrubbed(answers: Vec<Record>) -> Message {
         let mut message = Message::response(1, OpCode::Query);
         message.add_query(Query::query(name("a.example."), RecordType::A));
         message.answers = answers;
         scrub(&mut message);
+        message
+    }
+
+    fn left_of(answers: Vec<Record>) -> Vec<Record> {
+        let message = scrubbed(answers);
+        assert_eq!(message.metadata.response_code, ResponseCode::NoError);
         message.answers
     }
 
@@ -101,12 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn chains_end() {
+    fn chains_without_an_end_are_failures() {
         let ring = vec![alias("a.example.", "b.example."), alias("b.example.", "a.example.")];
-        assert_eq!(left_of(ring).len(), LONGEST_CHAIN);
         let owner = |n: usize| if n == 0 { "a.example.".to_owned() } else { format!("n{n}.example.") };
-        let long = (0..1_000).map(|n| alias(&owner(n), &owner(n + 1))).collect();
-        assert_eq!(left_of(long).len(), LONGEST_CHAIN);
+        let chain =
+            |length| -> Vec<Record> { (0..length).map(|n| alias(&owner(n), &owner(n + 1))).collect() };
+        assert_eq!(left_of(chain(LONGEST_CHAIN)).len(), LONGEST_CHAIN);
+        let itself = vec![alias("a.example.", "A.example."), v4("a.example.", 66)];
+        for endless in [ring, itself, chain(LONGEST_CHAIN + 1), chain(1_000)] {
+            let message = scrubbed(endless);
+            assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+            assert!(message.answers.is_empty());
+        }
     }
 
     #[test]
