@@ -1,60 +1,51 @@
 //! Router Advertisements that no daemon sends: any bytes, from any source, with any hop limit.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::Ipv6Addr;
 
 use nix::net::if_::if_nametoindex;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
 use crate::cable::LinkEnd;
 
-/// `ff02::1`
+/// `ff02::1`, and where it is on an Ethernet (RFC 2464 7).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_NODES_ETHERNET: [u8; 8] = [0x33, 0x33, 0, 0, 0, 1, 0, 0];
 
 const ICMPV6: u8 = 58;
 
-/// Sends ICMPv6 messages out of one end of a cable. The IPv6 header is made here, so that it can be
-/// wrong in every way.
+/// Sends ICMPv6 messages to all nodes, out of one end of a cable. The IPv6 header is made here, so that it can be
+/// wrong in every way, and is not looked at by the kernel that sends it: that would want an entry for the destination
+/// in its table of neighbours, and has none left for it while a flood of routers fills that of the whole machine.
 #[derive(Debug)]
 pub struct RawSender {
     socket: Socket,
-    scope: u32,
+    destination: SockAddr,
     source: Ipv6Addr,
-    destination: Ipv6Addr,
     hop_limit: u8,
     wrong_checksum: bool,
 }
 
 impl RawSender {
-    /// A sender with proper values: the end's link-local source, all nodes, hop limit 255.
+    /// A sender with proper values: the end's link-local source, hop limit 255.
     ///
     /// # Panics
     /// When the end is not there or has no link-local address.
     pub fn on(end: &LinkEnd) -> Self {
         let name = end.name().to_owned();
-        let (socket, scope) = end.node().within(move || {
-            let protocol = Protocol::from(i32::from(libc::IPPROTO_RAW as u8));
-            let socket = Socket::new(Domain::IPV6, Type::RAW, Some(protocol)).expect("a raw socket");
-            socket.set_header_included_v6(true).expect("make our own headers");
-            socket.bind_device(Some(name.as_bytes())).expect("bind to the link");
-            socket.set_multicast_if_v6(if_nametoindex(&*name).expect("the link")).expect("multicast here");
+        // Without a protocol it receives nothing.
+        let (socket, ifindex) = end.node().within(move || {
+            let socket = Socket::new(Domain::PACKET, Type::DGRAM, None).expect("a packet socket");
             (socket, if_nametoindex(&*name).expect("the link"))
         });
         let source = end.link_local().parse().expect("an address");
-        Self { socket, scope, source, destination: ALL_NODES, hop_limit: 255, wrong_checksum: false }
+        Self { socket, destination: all_nodes_on(ifindex), source, hop_limit: 255, wrong_checksum: false }
     }
 
     /// Another source, whether the end has it or not.
     #[must_use]
     pub fn source(mut self, source: &str) -> Self {
         self.source = source.parse().expect("an IPv6 address");
-        self
-    }
-
-    /// Another destination than all nodes.
-    #[must_use]
-    pub fn destination(mut self, destination: &str) -> Self {
-        self.destination = destination.parse().expect("an IPv6 address");
         self
     }
 
@@ -86,8 +77,7 @@ impl RawSender {
     /// It is not sent.
     pub fn try_send(&self, message: &[u8]) -> io::Result<()> {
         let packet = self.packet(message);
-        let to = SocketAddrV6::new(self.destination, 0, 0, self.scope);
-        let sent = self.socket.send_to(&packet, &to.into())?;
+        let sent = self.socket.send_to(&packet, &self.destination)?;
         assert_eq!(sent, packet.len());
         Ok(())
     }
@@ -96,7 +86,7 @@ impl RawSender {
         let mut message = message.to_vec();
         if message.len() >= 4 {
             message[2..4].fill(0);
-            let sum = checksum(self.source, self.destination, &message) ^ u16::from(self.wrong_checksum);
+            let sum = checksum(self.source, ALL_NODES, &message) ^ u16::from(self.wrong_checksum);
             message[2..4].copy_from_slice(&sum.to_be_bytes());
         }
         let length = u16::try_from(message.len()).expect("a length of IPv6");
@@ -104,10 +94,25 @@ impl RawSender {
         packet.extend(length.to_be_bytes());
         packet.extend([ICMPV6, self.hop_limit]);
         packet.extend(self.source.octets());
-        packet.extend(self.destination.octets());
+        packet.extend(ALL_NODES.octets());
         packet.extend(message);
         packet
     }
+}
+
+/// packet(7): all nodes of a link.
+fn all_nodes_on(ifindex: u32) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: a sockaddr_ll fits into the storage, and zeros are a value of each of its fields.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = u16::try_from(libc::AF_PACKET).expect("a family");
+    address.sll_protocol = u16::try_from(libc::ETH_P_IPV6).expect("an EtherType").to_be();
+    address.sll_ifindex = i32::try_from(ifindex).expect("an index");
+    address.sll_halen = 6;
+    address.sll_addr = ALL_NODES_ETHERNET;
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).expect("a length");
+    // SAFETY: so much of it is what it was made into just now.
+    unsafe { SockAddr::new(storage, length) }
 }
 
 /// Builds a Router Advertisement (RFC 4861, 4.2). Options follow in the order of the calls.

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use mif::wire::Family;
@@ -16,8 +15,8 @@ use mif_tests::universe::{self, Universe};
 use zbus::OwnedObjectPath;
 
 const MESSAGES: u32 = 20_000;
-/// The kernel's table of neighbours is shared by all namespaces of the machine: the other universes need some. On a
-/// machine that does nothing else the environment may say 20000.
+/// The kernel notes each router in its table of neighbours, which all namespaces of the machine share: the universes that
+/// run beside this one need some of it. Where none do, the environment says 20000 (`.ci/run` does).
 const ROUTERS: u32 = 200;
 const ROUTERS_VARIABLE: &str = "MIF_FLOODING_ROUTERS";
 /// Seconds that what the flood says is good for.
@@ -57,7 +56,11 @@ impl Flooded {
 
     /// Sends what `message` makes of each number, from the router that goes with it, and asks about the other link
     /// meanwhile.
-    async fn flood(&self, message: impl Fn(u32) -> (Option<String>, RouterAdvertisement) + Send + 'static) {
+    async fn flood(
+        &self,
+        what: &str,
+        message: impl Fn(u32) -> (Option<String>, RouterAdvertisement) + Send + 'static,
+    ) {
         let before = self.kilobytes("VmRSS:");
         let mut sender = RawSender::on(self.first.far());
         let flood = tokio::task::spawn_blocking(move || {
@@ -93,8 +96,7 @@ impl Flooded {
         assert!(flooded.pvds.iter().any(|pvd| pvd.path == self.good), "one with an address stays");
         let grown = self.kilobytes("VmHWM:").saturating_sub(before);
         assert!(grown < GROWTH_KILOBYTES, "grown by {grown} kB");
-        let mut told = io::stderr().lock();
-        writeln!(told, "{figures}; grown by {grown} kB").unwrap();
+        tally::figure(&format!("{what}: {figures}; grown by {grown} kB"));
         self.is_over().await;
     }
 
@@ -152,7 +154,7 @@ fn twenty_thousand_pvd_ids_on_one_link() {
     universe::run(async |universe| {
         let flooded = Flooded::start(&universe).await;
         flooded
-            .flood(|number| {
+            .flood("20,000 PvD IDs", |number| {
                 let server = format!("2001:db8:f:{number:x}::53");
                 let inside = RouterAdvertisement::new(LIFETIME).dns_servers(u32::from(LIFETIME), &[&server]);
                 let id = format!("pvd{number}.example.org");
@@ -169,7 +171,7 @@ fn twenty_thousand_advertisements_of_many_routers() {
         let flooded = Flooded::start(&universe).await;
         let routers = routers();
         flooded
-            .flood(move |number| {
+            .flood(&format!("20,000 advertisements of {routers} routers"), move |number| {
                 let prefix = format!("2001:db8:f:{number:x}::");
                 let lifetime = u32::from(LIFETIME);
                 let message = RouterAdvertisement::new(LIFETIME).prefix(&prefix, 64, lifetime, lifetime);
