@@ -54,9 +54,8 @@ pub fn lease(file: &[u8]) -> Option<Lease> {
 /// there was no option 121.
 fn classless_routes(variables: Variables<'_>) -> Vec<RouteKey> {
     let route = |word: &[u8]| {
-        let comma = word.iter().position(|byte| *byte == b',')?;
-        let (destination, gateway) = word.split_at_checked(comma)?;
-        lease_text::route(destination, gateway.get(1..)?)
+        let mut parts = word.splitn(2, |byte| *byte == b',');
+        lease_text::route(parts.next().unwrap_or_default(), parts.next()?)
     };
     let routes = |name| -> Vec<RouteKey> {
         variables.words(name).filter_map(route).take(limits::ROUTES_PER_ROUTER).collect()

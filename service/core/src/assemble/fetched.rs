@@ -22,8 +22,8 @@ pub(super) fn assemble(facts: &LinkFacts, assembly: &mut Assembly) {
 /// Prefixes may have been advertised since: what does not cover them all is not used (RFC 8801 4.3).
 fn add_information(fetches: &Fetches, key: &PvdKey, draft: &mut Draft) {
     let Some(information) = fetches.information(key) else { return };
-    let advertised = draft.elements.get(&Element::Ra).into_iter().flat_map(|gave| gave.prefixes.keys());
-    if information.covers(advertised).is_ok() {
+    let mut advertised = draft.elements.get(&Element::Ra).into_iter().flat_map(|gave| gave.prefixes.keys());
+    if advertised.all(|prefix| information.covers(prefix).is_ok()) {
         let configuration = Configuration {
             additional_information: Some(Arc::clone(information)),
             ..Configuration::default()

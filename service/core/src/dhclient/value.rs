@@ -10,18 +10,18 @@ pub(super) struct Value<'a>(&'a [u8]);
 ///
 /// The name of an option is `option` and its own name.
 pub(super) fn statement(line: &[u8]) -> Option<(&[u8], Value<'_>)> {
-    let line = line.get(..end_of_statement(line)?)?;
+    let line = before_semicolon(line)?;
     let first = line.iter().position(u8::is_ascii_whitespace)?;
-    let name_ends = match line.get(..first)? {
-        b"option" => first + 1 + line.get(first + 1..)?.iter().position(u8::is_ascii_whitespace)?,
+    let name_ends = match line.get(..first) {
+        Some(b"option") => first + 1 + line.iter().skip(first + 1).position(u8::is_ascii_whitespace)?,
         _ => first,
     };
     let (name, value) = line.split_at_checked(name_ends)?;
     Some((name, Value(value.trim_ascii())))
 }
 
-/// Where the semicolon is that is in no string; a comment may come after it.
-fn end_of_statement(line: &[u8]) -> Option<usize> {
+/// What comes before the first semicolon that is in no string; a comment may come after it.
+fn before_semicolon(line: &[u8]) -> Option<&[u8]> {
     let mut quoted = false;
     let mut escaped = false;
     for (index, byte) in line.iter().enumerate() {
@@ -29,7 +29,7 @@ fn end_of_statement(line: &[u8]) -> Option<usize> {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b';' if !quoted => return Some(index),
+            b';' if !quoted => return line.get(..index),
             _ => {}
         }
     }
@@ -59,8 +59,7 @@ impl<'a> Value<'a> {
         let mut strings = Vec::new();
         let mut rest = self.0;
         while let Some(begin) = rest.iter().position(|byte| *byte == b'"') {
-            let inside = rest.get(begin + 1..).unwrap_or_default();
-            let Some((string, after)) = string(inside) else { break };
+            let (string, after) = string(rest.get(begin + 1..).unwrap_or_default());
             strings.push(string);
             rest = after;
         }
@@ -99,31 +98,31 @@ impl<'a> Value<'a> {
 }
 
 /// A string up to its closing quote, and what comes after that.
-fn string(inside: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn string(inside: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut string = Vec::new();
     let mut rest = inside;
-    loop {
-        let (byte, after) = rest.split_first()?;
+    while let Some((byte, after)) = rest.split_first() {
+        let (byte, after) = match byte {
+            b'"' => return (string, after),
+            b'\\' => octal(after).unwrap_or_else(|| itself(after)),
+            _ => (*byte, after),
+        };
+        string.push(byte);
         rest = after;
-        match byte {
-            b'"' => return Some((string, rest)),
-            b'\\' => {
-                let (byte, after) = escaped(rest)?;
-                string.push(byte);
-                rest = after;
-            }
-            _ => string.push(*byte),
-        }
     }
+    (string, rest)
 }
 
-/// What a backslash begins: three octal digits, or the character itself.
-fn escaped(rest: &[u8]) -> Option<(u8, &[u8])> {
-    let octal = rest.split_first_chunk::<3>().and_then(|(digits, after)| {
-        let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
-        Some((u8::from_str_radix(text, 8).ok()?, after))
-    });
-    octal.or_else(|| rest.split_first().map(|(byte, after)| (*byte, after)))
+/// What stands behind a backslash: three octal digits ...
+fn octal(rest: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = rest.split_first_chunk::<3>()?;
+    let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
+    Some((u8::from_str_radix(text, 8).ok()?, after))
+}
+
+/// ... or the character itself. A statement ends in no string, so that there is one.
+fn itself(rest: &[u8]) -> (u8, &[u8]) {
+    rest.split_first().map_or((b'\\', rest), |(byte, after)| (*byte, after))
 }
 
 fn numbers(text: &[u8], separator: u8) -> Option<[u64; 3]> {

@@ -325,7 +325,7 @@ impl Task {
         let PvdKey::Explicit(id) = &fetched.pvd else { return Err(Unusable::OtherIdentifier) };
         let expected = Expected { id, now, wall_clock: fetched.wall_clock };
         let information = AdditionalInformation::read(text, &expected)?;
-        information.covers(advertised)?;
+        advertised.into_iter().try_for_each(|prefix| information.covers(prefix))?;
         // Somewhere in the second half of its validity, so that not all hosts ask at once.
         let validity = now.until(information.expires).unwrap_or(Duration::MAX);
         self.state = State::Between(now.after(validity / 2), information.expires);

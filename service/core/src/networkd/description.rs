@@ -28,8 +28,9 @@ pub struct Description {
 /// Reads a description; `None` when it is none, or of a link that networkd does not manage. What is not understood
 /// counts as not there.
 pub fn description(json: &str) -> Option<Description> {
-    let link: Link = serde_json::from_str(json).ok()?;
-    if json.len() > MAX_DESCRIPTION || link.administrative_state == "unmanaged" {
+    let within_bounds = Some(json).filter(|json| json.len() <= MAX_DESCRIPTION)?;
+    let link: Link = serde_json::from_str(within_bounds).ok()?;
+    if link.administrative_state == "unmanaged" {
         return None;
     }
     let settings = LinkSettings {
