@@ -24,6 +24,17 @@ pub fn mount() {
     lay_over(&files).unwrap_or_else(|error| panic!("cannot lay {} over /usr: {error}", files.display()));
 }
 
+/// The same where it is no matter whether they are: a benchmark names the peers that it cannot measure.
+///
+/// # Panics
+/// When they are unpacked and cannot be laid there.
+#[track_caller]
+pub fn mount_if_unpacked() {
+    if folder().is_ok_and(|files| files.join("usr").is_dir()) {
+        mount();
+    }
+}
+
 /// `peers/root` in the build folder, which `cargo xtask` fills.
 fn folder() -> io::Result<PathBuf> {
     let profile = profile_folder()?;

@@ -4,15 +4,22 @@
 //! alike; a row holds the values of all rounds, and shows their median and how far they spread. `cargo xtask bench`
 //! reads the JSON, keeps it, and compares it with what was kept before.
 
+mod arguments;
+mod benchmark;
 mod machine;
 mod table;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
+pub use arguments::Arguments;
+pub use benchmark::{Benchmark, compile};
 pub use machine::Machine;
+
+use crate::daemons::BusProgram;
 
 /// Which way is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +48,11 @@ impl Quantity {
     /// One of which less is better.
     pub const fn less(what: &'static str, unit: &'static str) -> Self {
         Self { what, unit, better: Better::Less }
+    }
+
+    /// One that is told for others to be read against.
+    pub const fn told(what: &'static str, unit: &'static str) -> Self {
+        Self { what, unit, better: Better::Neither }
     }
 
     /// One of which more is better.
@@ -95,32 +107,48 @@ pub struct Goal {
     pub bound: Bound,
     /// Whether it is.
     pub holds: bool,
+    /// Whether the benchmark fails when it is not.
+    pub promised: bool,
 }
 
 /// The figures of one benchmark.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     benchmark: &'static str,
+    about: &'static str,
     machine: Machine,
     rows: Vec<Row>,
     goals: Vec<Goal>,
     missing: Vec<String>,
+    notes: Vec<String>,
+    #[serde(skip)]
+    setting: String,
 }
 
 impl Report {
-    /// Of nothing yet.
-    pub fn new(benchmark: &'static str) -> Self {
-        let machine = Machine::here();
-        Self { benchmark, machine, rows: Vec::new(), goals: Vec::new(), missing: Vec::new() }
+    /// Of nothing yet: the name of the benchmark, and what it measures.
+    pub fn new(benchmark: &'static str, about: &'static str) -> Self {
+        let (rows, goals, missing, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (machine, setting) = (Machine::here(), String::new());
+        Self { benchmark, about, machine, rows, goals, missing, notes, setting }
+    }
+
+    /// What is added and asked from now on is about this bus. Figures on dbus-daemon have no word for it.
+    pub fn on(&mut self, bus: BusProgram) {
+        self.setting = match bus {
+            BusProgram::DbusDaemon => String::new(),
+            BusProgram::DbusBroker => format!(", {}", bus.name()),
+        };
     }
 
     /// What one round came to.
     pub fn add(&mut self, case: &str, who: &str, quantity: Quantity, value: f64) {
+        let case = self.case(case);
         let same = |row: &&mut Row| row.case == case && row.who == who && row.quantity.what == quantity.what;
         let row = match self.rows.iter_mut().find(same) {
             Some(row) => row,
             None => {
-                let (case, who) = (case.to_owned(), who.to_owned());
+                let who = who.to_owned();
                 self.rows.push(Row { case, who, quantity, median: 0.0, values: Vec::new() });
                 self.rows.last_mut().expect("one was added")
             }
@@ -141,20 +169,33 @@ impl Report {
 
     /// The median over the rounds of how many times `other`'s value `one`'s was in the same round.
     pub fn ratio(&self, case: &str, quantity: Quantity, one: &str, other: &str) -> Option<f64> {
-        let (one, other) = (self.row(case, one, quantity)?, self.row(case, other, quantity)?);
-        let rounds = one.values.iter().zip(&other.values);
-        let ratios: Vec<f64> = rounds.map(|(one, other)| one / other).filter(|it| it.is_finite()).collect();
-        (!ratios.is_empty()).then(|| median(ratios))
+        ratio_of_rounds(self.row(case, one, quantity)?, self.row(case, other, quantity)?)
     }
 
-    /// Says whether a figure is as it is to be; one that could not be measured says nothing.
+    /// Something that is no figure and worth a line.
+    pub fn note(&mut self, words: &str) {
+        self.notes.push(words.to_owned());
+    }
+
+    /// Says whether a figure is as it is to be; one that could not be measured says nothing. That it is not, is no
+    /// failure: the machine may be slow or busy.
     pub fn goal(&mut self, figure: &str, value: Option<f64>, bound: Bound) {
+        self.judge(figure, value, bound, false);
+    }
+
+    /// The same of what holds on any machine: the benchmark fails when it does not.
+    pub fn promise(&mut self, figure: &str, value: Option<f64>, bound: Bound) {
+        self.judge(figure, value, bound, true);
+    }
+
+    fn judge(&mut self, figure: &str, value: Option<f64>, bound: Bound, promised: bool) {
         let Some(value) = value else { return };
-        self.goals.push(Goal { figure: figure.to_owned(), value, bound, holds: bound.holds(value) });
+        let (figure, holds) = (format!("{figure}{}", self.setting), bound.holds(value));
+        self.goals.push(Goal { figure, value, bound, holds, promised });
     }
 
     /// Tells everything: people on standard output, or, when `--json` was asked for, machines there and people on
-    /// standard error. A missed goal is no failure.
+    /// standard error. A missed goal is no failure, a broken promise is.
     pub fn finish(self, arguments: &Arguments) -> ExitCode {
         let table = table::of(&self);
         // A reader that left has heard enough.
@@ -165,81 +206,35 @@ impl Report {
         } else {
             let _ = write!(std::io::stdout().lock(), "{table}");
         }
-        ExitCode::SUCCESS
+        let broken = self.goals.iter().any(|goal| goal.promised && !goal.holds);
+        if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    fn case(&self, case: &str) -> String {
+        format!("{case}{}", self.setting)
     }
 
     fn row(&self, case: &str, who: &str, quantity: Quantity) -> Option<&Row> {
-        let mut rows = self.rows.iter();
+        let (case, mut rows) = (self.case(case), self.rows.iter());
         rows.find(|row| row.case == case && row.who == who && row.quantity.what == quantity.what)
     }
 }
 
-/// Asks for JSON as `--json` does; so does `cargo xtask bench`.
-const JSON: &str = "MIF_BENCH_JSON";
-
-/// What every benchmark is called with: `[--json] [KEY=VALUE]...`.
-#[derive(Clone, Debug, Default)]
-pub struct Arguments {
-    /// JSON on standard output.
-    pub json: bool,
-    given: Vec<(String, String)>,
+/// In milliseconds.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
-impl Arguments {
-    /// Those of this program. `known` are the keys that it takes, each with what it means and its default.
-    ///
-    /// # Errors
-    /// When one is not known: how to call it.
-    pub fn of_program(known: &[(&str, &str)]) -> Result<Self, ExitCode> {
-        let mut read = Self { json: std::env::var_os(JSON).is_some(), ..Self::default() };
-        for argument in std::env::args().skip(1) {
-            match argument.split_once('=') {
-                Some((key, value)) if known.iter().any(|(name, _)| *name == key) => {
-                    read.given.push((key.to_owned(), value.to_owned()));
-                }
-                None if argument == "--json" => read.json = true,
-                _ => return Err(usage(&argument, known)),
-            }
-        }
-        Ok(read)
-    }
-
-    /// What was given for `key`.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.given.iter().find(|(given, _)| given == key).map(|(_, value)| &**value)
-    }
-
-    /// A whole number.
-    ///
-    /// # Panics
-    /// When it is none.
-    pub fn number(&self, key: &str, default: usize) -> usize {
-        self.text(key)
-            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{key}={text}: no number")))
-    }
-
-    /// Whole numbers, parted by commas.
-    ///
-    /// # Panics
-    /// When they are none.
-    pub fn numbers(&self, key: &str, default: &[usize]) -> Vec<usize> {
-        let read = |text: &str| text.parse().unwrap_or_else(|_| panic!("{key}={text}: no number"));
-        self.text(key).map_or_else(|| default.to_vec(), |text| text.split(',').map(read).collect())
-    }
-
-    /// Whether `case` is wanted: all are, unless `cases` names some.
-    pub fn wants(&self, case: &str) -> bool {
-        self.text("cases").is_none_or(|cases| cases.split(',').any(|wanted| wanted == case))
-    }
+/// In microseconds.
+pub fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
 }
 
-fn usage(wrong: &str, known: &[(&str, &str)]) -> ExitCode {
-    let mut text = format!("{wrong:?} is not understood. Arguments:\n  --json  for machines\n");
-    for (key, meaning) in known {
-        text.push_str(&format!("  {key}=  {meaning}\n"));
-    }
-    let _ = write!(std::io::stderr().lock(), "{text}");
-    ExitCode::from(2)
+/// The median of how many times `other`'s value `one`'s was in the same round.
+fn ratio_of_rounds(one: &Row, other: &Row) -> Option<f64> {
+    let rounds = one.values.iter().zip(&other.values);
+    let ratios: Vec<f64> = rounds.map(|(one, other)| one / other).filter(|it| it.is_finite()).collect();
+    (!ratios.is_empty()).then(|| median(ratios))
 }
 
 /// The value in the middle, the higher one of two; zero of none.
@@ -255,7 +250,7 @@ mod tests {
     const TIME: Quantity = Quantity::less("settled", "ms");
 
     fn report() -> Report {
-        let mut report = Report::new("start");
+        let mut report = Report::new("start", "from start to settled");
         for (one, other) in [(2.0, 10.0), (30.0, 40.0), (3.0, 10.0)] {
             report.add("ten links", "mifd", TIME, one);
             report.add("ten links", "networkd", TIME, other);
@@ -281,6 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn only_a_broken_promise_is_a_failure() {
+        let succeeds = |report: Report| report.finish(&Arguments::default()) == ExitCode::SUCCESS;
+        let mut missed = report();
+        missed.goal("settled", Some(3.0), Bound::AtMost(2.0));
+        missed.promise("lost", Some(0.0), Bound::AtMost(0.0));
+        assert!(succeeds(missed));
+        let mut broken = report();
+        broken.promise("lost", Some(1.0), Bound::AtMost(0.0));
+        assert!(!succeeds(broken));
+    }
+
+    #[test]
+    fn each_bus_has_figures_of_its_own() {
+        let mut report = report();
+        report.on(BusProgram::DbusBroker);
+        report.add("ten links", "mifd", TIME, 7.0);
+        assert_eq!(report.median("ten links", "mifd", TIME), Some(7.0));
+        assert_eq!(report.median("ten links", "networkd", TIME), None);
+        report.goal("settled", Some(7.0), Bound::AtMost(8.0));
+        assert_eq!(report.goals[0].figure, "settled, dbus-broker");
+        report.on(BusProgram::DbusDaemon);
+        assert_eq!(report.median("ten links", "mifd", TIME), Some(3.0));
+    }
+
+    #[test]
     fn machines_read_every_round() {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["rows"][0]["values"], serde_json::json!([2.0, 30.0, 3.0]));
@@ -294,9 +314,7 @@ mod tests {
         report.missing("NetworkManager", "network-manager");
         report.goal("settled", Some(0.3), Bound::AtMost(0.5));
         let table = table::of(&report);
-        for part in
-            ["ten links", "settled ms", "3.00", "2.00-30.0", "NetworkManager (Debian package", "holds"]
-        {
+        for part in ["from start to", "settled ms", "3.00", "2.00-30.0", "0.30", "(Debian package", "holds"] {
             assert!(table.contains(part), "{part} in\n{table}");
         }
     }

@@ -42,7 +42,15 @@ impl ServedHost {
         universe: &Universe,
         settings: impl FnOnce(MifdSettings) -> MifdSettings,
     ) -> Self {
-        let bus = Bus::start(universe).await;
+        Self::on(Bus::start(universe).await, universe, settings).await
+    }
+
+    /// The same on a bus that runs already.
+    pub async fn on(
+        bus: Bus,
+        universe: &Universe,
+        settings: impl FnOnce(MifdSettings) -> MifdSettings,
+    ) -> Self {
         let mifd = settings(MifdSettings::new(universe, &bus)).start().await;
         let connection = bus.connect().await;
         // The service keeps a descriptor for each client whose process it has looked at: it is to be among
@@ -61,6 +69,12 @@ impl ServedHost {
             host.pvds([isps.first.link(), isps.second.link()], family, true).await;
         }
         (isps, host)
+    }
+
+    /// Ends mifd and then the bus.
+    pub async fn end(self) {
+        self.mifd.terminate().await;
+        self.bus.end().await;
     }
 
     /// What there is now.

@@ -1,9 +1,17 @@
 //! What a process has used so far, by /proc.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
 
 use crate::process::Process;
+
+/// How long it is looked how much CPU time is used, at a time.
+pub const WINDOW: Duration = Duration::from_millis(200);
+const QUIET_WINDOWS: u32 = 5;
+/// The most CPU time in a quiet window.
+const QUIET: Duration = Duration::from_millis(4);
 
 /// CPU time and wake-ups of a process, all threads together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +53,47 @@ impl Usage {
             main_sleeps: self.main_sleeps.saturating_sub(earlier.main_sleeps),
         }
     }
+}
+
+/// A moment and the CPU time that a process had used by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// When.
+    pub at: Instant,
+    /// CPU time of all threads.
+    pub cpu: Duration,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now(process: &Process) -> Self {
+        Self { at: Instant::now(), cpu: Usage::of(process).cpu }
+    }
+}
+
+/// Waits until a process is settled: five windows of 200 ms in each of which it uses less than 4 ms of CPU. What counts
+/// is the moment at which they began.
+///
+/// # Panics
+/// When it is not by the deadline.
+pub async fn settled(process: &Process, deadline: Instant) -> Moment {
+    let mut quiet_since = Moment::now(process);
+    let (mut before, mut quiet) = (quiet_since, 0);
+    // A window of time is what is measured here.
+    let mut windows = tokio::time::interval_at((Instant::now() + WINDOW).into(), WINDOW);
+    windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while quiet < QUIET_WINDOWS {
+        assert!(Instant::now() < deadline, "not settled in time; it said\n{}", process.log());
+        windows.tick().await;
+        let after = Moment::now(process);
+        if after.cpu.saturating_sub(before.cpu) < QUIET {
+            quiet += 1;
+        } else {
+            (quiet, quiet_since) = (0, after);
+        }
+        before = after;
+    }
+    quiet_since
 }
 
 /// The memory of a process, of what it shares with others its share (PSS), in kB; zero when it has ended.

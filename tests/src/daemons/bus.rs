@@ -76,8 +76,41 @@ const BROKER_CONNECTIONS: usize = 2_048;
 /// The bus that dbus-broker's launcher wants besides: it would ask it to start services.
 const CONTROLLER: &str = "unix:path=/run/testbed/controller";
 
+/// Where dbus-broker logs. Beside a bus that came before it is there already, and so is the controller.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
 /// The name of the service that benchmarks compare with.
 pub const REFERENCE_NAME: &str = "org.ietf.MifReference";
+
+/// Which program is the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusProgram {
+    /// The reference implementation, on most machines.
+    DbusDaemon,
+    /// The one for Linux, on Fedora and others.
+    DbusBroker,
+}
+
+impl BusProgram {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::DbusDaemon, Self::DbusBroker];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DbusDaemon => "dbus-daemon",
+            Self::DbusBroker => "dbus-broker",
+        }
+    }
+
+    /// The part of its name that the other one does not have.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::DbusDaemon => "daemon",
+            Self::DbusBroker => "broker",
+        }
+    }
+}
 
 /// The system bus of a universe.
 #[derive(Clone, Debug)]
@@ -128,10 +161,12 @@ impl Bus {
         let connections = BROKER_CONNECTIONS.to_string();
         let limits = BROKER_LIMITS.replace("@BYTES@", &of_connection).replace("@CONNECTIONS@", &connections);
         let config = prepare(&limits);
-        let mut controller = tool::command("dbus-daemon");
-        controller.args(["--session", "--nofork", "--print-address", "--address", CONTROLLER]);
-        universe.host().spawn("controller", controller).wait_for_log("unix:").await;
-        swallow_journal();
+        if !Path::new(JOURNAL).exists() {
+            let mut controller = tool::command("dbus-daemon");
+            controller.args(["--session", "--nofork", "--print-address", "--address", CONTROLLER]);
+            universe.host().spawn("controller", controller).wait_for_log("unix:").await;
+            swallow_journal();
+        }
         let path = SYSTEM_BUS.strip_prefix("unix:path=").expect("a path");
         let listener = UnixListener::bind(path).expect("listen for clients");
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("let everybody connect");
@@ -152,6 +187,24 @@ impl Bus {
         // Those who connect wait until it runs.
         drop(bus.connect().await);
         bus
+    }
+
+    /// Either of them.
+    ///
+    /// # Panics
+    /// When it ends instead, with what it said.
+    pub async fn start_program(universe: &Universe, program: BusProgram) -> Self {
+        match program {
+            BusProgram::DbusDaemon => Self::start(universe).await,
+            BusProgram::DbusBroker => Self::start_broker(universe).await,
+        }
+    }
+
+    /// Ends it; another program can be the bus then.
+    pub async fn end(self) {
+        self.process.kill().await;
+        // It is not there when the bus took it away itself.
+        let _ = fs::remove_file(SYSTEM_BUS.trim_start_matches("unix:path="));
     }
 
     /// Where it listens.
@@ -189,7 +242,6 @@ fn prepare(limits: &str) -> std::path::PathBuf {
 
 /// dbus-broker logs to the journal and does not run without one.
 fn swallow_journal() {
-    const JOURNAL: &str = "/run/systemd/journal/socket";
     fs::create_dir_all(Path::new(JOURNAL).parent().expect("a folder")).expect("the journal's folder");
     let socket = UnixDatagram::bind(JOURNAL).expect("the journal's socket");
     std::thread::spawn(move || {

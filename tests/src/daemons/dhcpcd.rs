@@ -56,6 +56,12 @@ impl Dhcpcd {
         Self { node: ends[0].node().clone(), links: Vec::new(), config, arguments: Vec::new() }
     }
 
+    /// The same for all links whose names match a pattern, such as `eth*`.
+    pub fn on_links(node: &Node, pattern: &str) -> Self {
+        let config = format!("{SETTINGS}allowinterfaces {pattern}\n");
+        Self { node: node.clone(), links: Vec::new(), config, arguments: Vec::new() }
+    }
+
     /// DHCPv4 only: the kernel looks after IPv6.
     #[must_use]
     pub fn ipv4_only(mut self) -> Self {

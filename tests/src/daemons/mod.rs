@@ -16,7 +16,7 @@ mod unbound;
 mod ypserv;
 
 pub use avahi::Avahi;
-pub use bus::{Bus, REFERENCE_NAME};
+pub use bus::{Bus, BusProgram, REFERENCE_NAME};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
 pub use dnsmasq::Dnsmasq;

@@ -29,12 +29,30 @@ enabled=false
 #[derive(Clone, Debug)]
 pub struct NetworkManager {
     node: Node,
+    log: &'static str,
 }
 
 impl NetworkManager {
     /// One for links of `node`: those that [`link`](Self::link) tells of.
     pub fn on(node: &Node) -> Self {
-        Self { node: node.clone() }
+        Self { node: node.clone(), log: "INFO" }
+    }
+
+    /// Another log level than `INFO`, in its own words.
+    #[must_use]
+    pub fn log(self, level: &'static str) -> Self {
+        Self { log: level, ..self }
+    }
+
+    /// Looks after all Ethernet links whose names match a pattern, such as `eth*`, also when they come later.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn links(self, pattern: &str, sections: &str) -> Self {
+        let several = format!("multi-connect=3\n[match]\ninterface-name={pattern}\n{sections}");
+        write_profile(&pattern.replace('*', "all"), "ethernet", &several);
+        self
     }
 
     /// Looks after a link as the sections `ipv4` and `ipv6` of a keyfile say (nm-settings-keyfile(5)). It takes over
@@ -86,7 +104,7 @@ impl NetworkManager {
         fs::write(Path::new(CONFIGURATION).join("NetworkManager.conf"), SETTINGS)
             .expect("write its settings");
         let mut command = Command::new(PROGRAM);
-        command.args(["--debug", "--log-level=INFO"]);
+        command.arg("--debug").arg(format!("--log-level={}", self.log));
         self.node.spawn("NetworkManager", command)
     }
 }
@@ -100,10 +118,15 @@ pub fn profile(link: &str, sections: &str) {
 }
 
 fn profile_of(sort: &str, link: &str, sections: &str) {
+    write_profile(link, sort, &format!("interface-name={link}\n{sections}"));
+}
+
+/// `rest` is what follows name and sort in the section of the connection, and the other sections.
+fn write_profile(id: &str, sort: &str, rest: &str) {
     let folder = Path::new(CONFIGURATION).join("system-connections");
     fs::create_dir_all(&folder).expect("make the folder of profiles");
-    let path = folder.join(format!("{link}.nmconnection"));
-    let text = format!("[connection]\nid={link}\ntype={sort}\ninterface-name={link}\n{sections}");
+    let path = folder.join(format!("{id}.nmconnection"));
+    let text = format!("[connection]\nid={id}\ntype={sort}\n{rest}");
     fs::write(&path, text).expect("write a profile");
     // It reads nothing that others could write or read.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("keep a profile to root");

@@ -32,18 +32,36 @@ SpeedMeter=no
 pub struct Networkd {
     node: Node,
     settings: String,
+    log: String,
 }
 
 impl Networkd {
     /// One for links of `node`: those that [`link`](Self::link) tells of.
     pub fn on(node: &Node) -> Self {
-        Self { node: node.clone(), settings: SETTINGS.to_owned() }
+        Self { node: node.clone(), settings: SETTINGS.to_owned(), log: "debug".to_owned() }
     }
 
     /// Another `networkd.conf` than the one that leaves alone what others made.
     #[must_use]
     pub fn settings(mut self, text: &str) -> Self {
         text.clone_into(&mut self.settings);
+        self
+    }
+
+    /// Another log level than `debug`, in the words of systemd.
+    #[must_use]
+    pub fn log(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.log);
+        self
+    }
+
+    /// Looks after all links whose names match a pattern, such as `eth*`, also when they come later.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn links(self, pattern: &str, sections: &str) -> Self {
+        write_configuration(pattern, sections);
         self
     }
 
@@ -62,6 +80,16 @@ impl Networkd {
     /// # Panics
     /// When it is not installed, or ends instead.
     pub async fn start(self) -> Process {
+        let process = self.spawn();
+        process.wait_for_log("Enumeration completed").await;
+        process
+    }
+
+    /// Starts it without waiting for anything.
+    ///
+    /// # Panics
+    /// When it is not installed.
+    pub fn spawn(self) -> Process {
         assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing; {}", tool::advice("networkctl"));
         for folder in ["", "links", "leases", "lldp"] {
             fs::create_dir_all(Path::new(STATE).join(folder)).expect("make the folders of networkd's state");
@@ -70,10 +98,8 @@ impl Networkd {
         fs::write("/etc/systemd/networkd.conf", &self.settings).expect("write networkd.conf");
         let mut command = Command::new(PROGRAM);
         // Its state belongs to a user of its own, who in a user namespace is root as well.
-        command.env("SYSTEMD_LOG_LEVEL", "debug").env("SYSTEMD_LOG_TARGET", "console");
-        let process = self.node.spawn("networkd", command);
-        process.wait_for_log("Enumeration completed").await;
-        process
+        command.env("SYSTEMD_LOG_LEVEL", &self.log).env("SYSTEMD_LOG_TARGET", "console");
+        self.node.spawn("networkd", command)
     }
 }
 
@@ -82,9 +108,13 @@ impl Networkd {
 /// # Panics
 /// When it cannot be written.
 pub fn configure(end: &LinkEnd, sections: &str) {
+    write_configuration(end.name(), sections);
+}
+
+fn write_configuration(pattern: &str, sections: &str) {
     fs::create_dir_all(CONFIGURATION).expect("make networkd's folder of configuration");
-    let path = Path::new(CONFIGURATION).join(format!("{}.network", end.name()));
-    let text = format!("[Match]\nName={}\n\n{sections}", end.name());
+    let path = Path::new(CONFIGURATION).join(format!("{}.network", pattern.replace('*', "all")));
+    let text = format!("[Match]\nName={pattern}\n\n{sections}");
     fs::write(&path, text).expect("write the configuration of a link");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("let everybody read it");
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Bound, Report, Row};
+use super::{Bound, Goal, Report, Row, ratio_of_rounds};
 
 /// One block a case: a line for each contender, a column for each quantity, median and spread.
 pub(super) fn of(report: &Report) -> String {
@@ -13,8 +13,9 @@ pub(super) fn of(report: &Report) -> String {
     // Writing into a string cannot fail.
     let _ = writeln!(
         text,
-        "{}: {} x {}, Linux {}\n  {}",
+        "{}: {}\n  {} x {}, Linux {}\n  {}",
         report.benchmark,
+        report.about,
         machine.processors,
         machine.processor,
         machine.kernel,
@@ -25,9 +26,18 @@ pub(super) fn of(report: &Report) -> String {
     }
     for case in in_order(report.rows.iter().map(|row| row.case.as_str())) {
         let rows: Vec<&Row> = report.rows.iter().filter(|row| row.case == case).collect();
-        let rounds = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
-        let _ = writeln!(text, "\n{case} (medians of {rounds}, least-most)");
+        let rounds = match rows.iter().map(|row| row.values.len()).max() {
+            None | Some(1) => "one round".to_owned(),
+            Some(rounds) => format!("median of {rounds} rounds, least-most"),
+        };
+        let _ = writeln!(text, "\n{case} ({rounds})");
         block(&mut text, &rows);
+    }
+    if !report.notes.is_empty() {
+        let _ = writeln!(text);
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "  {note}");
     }
     if !report.goals.is_empty() {
         let _ = writeln!(text, "\ngoals");
@@ -37,12 +47,19 @@ pub(super) fn of(report: &Report) -> String {
             Bound::AtMost(bound) => ("at most", bound),
             Bound::AtLeast(bound) => ("at least", bound),
         };
-        let came = if goal.holds { "holds" } else { "MISSED" };
+        let came = match goal {
+            Goal { holds: true, .. } => "holds",
+            Goal { promised: true, .. } => "BROKEN",
+            Goal { promised: false, .. } => "MISSED",
+        };
         let _ =
             writeln!(text, "  {came:<6} {}: {} ({words} {})", goal.figure, short(goal.value), short(bound));
     }
     text
 }
+
+/// Who is compared with the others: programs of ours.
+const OURS: [&str; 3] = ["mifd", "mifctl", "mif-applet"];
 
 fn block(text: &mut String, rows: &[&Row]) {
     let columns = in_order(rows.iter().map(|row| row.quantity.what));
@@ -52,13 +69,22 @@ fn block(text: &mut String, rows: &[&Row]) {
         let unit = rows.iter().find(|row| row.quantity.what == *column).map_or("", |row| row.quantity.unit);
         lines[0].push(format!("{column} {unit}"));
     }
-    for who in contenders {
-        let mut line = vec![who.to_owned()];
-        line.extend(columns.iter().map(|column| {
-            let row = rows.iter().find(|row| row.who == who && row.quantity.what == *column);
-            row.map_or_else(|| "-".to_owned(), |row| cell(row))
-        }));
+    let find = |who: &str, what: &str| rows.iter().find(|row| row.who == who && row.quantity.what == what);
+    for who in &contenders {
+        let mut line = vec![(*who).to_owned()];
+        let cells = columns.iter().map(|column| find(who, column).map_or("-".to_owned(), |row| cell(row)));
+        line.extend(cells);
         lines.push(line);
+    }
+    let ours = contenders.iter().find(|who| OURS.contains(who));
+    for (ours, other) in ours.into_iter().flat_map(|ours| contenders.iter().map(move |other| (ours, other))) {
+        let ratio = |what: &&str| ratio_of_rounds(find(ours, what)?, find(other, what)?);
+        let ratios: Vec<Option<f64>> = columns.iter().map(ratio).collect();
+        if other != ours && ratios.iter().any(Option::is_some) {
+            let mut line = vec![format!("{ours} : {other}")];
+            line.extend(ratios.into_iter().map(|ratio| ratio.map_or("-".to_owned(), short)));
+            lines.push(line);
+        }
     }
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..=columns.len()).map(width).collect();

@@ -55,7 +55,7 @@ impl Kept {
                 )
             })
         };
-        self.rows.iter().filter(|row| row.who.starts_with("mifd")).filter_map(line).collect()
+        self.rows.iter().filter(|row| row.who.starts_with("mif")).filter_map(line).collect()
     }
 
     /// The same with the rows of `former` that were not measured anew.

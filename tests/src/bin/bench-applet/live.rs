@@ -4,16 +4,20 @@ use std::time::{Duration, Instant};
 
 use mif_tests::desktop::{Desktop, Film, SESSION_BUS};
 use mif_tests::process::Process;
+use mif_tests::report::{Bound, Quantity, Report, milliseconds};
 use mif_tests::usage::Usage;
 use mif_tests::wait::completes;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use zbus::Connection;
 
+use crate::APPLET;
 use crate::crowd::{Crowd, Ear};
-use crate::{Goals, median, ms, say};
 
 /// Longer than the applet waits before it reads again.
 const REST: Duration = Duration::from_millis(400);
+
+/// From the announcement to the pixels.
+const SEEN: Quantity = Quantity::less("seen after", "ms");
 
 /// Two frames of a screen with 60 of them a second.
 const TWO_FRAMES: f64 = 33.4;
@@ -56,27 +60,27 @@ impl<'a> Live<'a> {
     }
 
     /// From the announcement of a change, after some time without any, to its pixels.
-    pub async fn first_change(&mut self, rounds: usize, goals: &mut Goals) {
-        let mut delays = Vec::with_capacity(rounds);
+    pub async fn first_change(&mut self, rounds: usize, report: &mut Report) {
+        let case = format!("a change among {} networks", self.crowd.len());
+        let mut slowest = 0.0_f64;
         for _ in 0..rounds {
             sleep(REST).await;
             self.film.frames();
             let before = self.ear.heard();
             self.crowd.shorten(1);
             let announced = self.ear.hears(before, 1).await;
-            delays.push(self.film.first().await.at.saturating_duration_since(announced.at));
+            let delay = self.film.first().await.at.saturating_duration_since(announced.at);
+            report.add(&case, APPLET, SEEN, milliseconds(delay));
+            slowest = slowest.max(milliseconds(delay));
         }
-        let middle = median(&mut delays);
-        say(&format!("a change is seen after, median of {rounds}: {:.1} ms", ms(middle)));
-        // Sorted by now.
-        let most = delays[delays.len() - 1];
-        goals.figure("the slowest of them", ms(most), " ms", TWO_FRAMES);
+        report.goal("ms until a change is seen, the slowest", Some(slowest), Bound::AtMost(TWO_FRAMES));
     }
 
     /// From the last announcement of many at once to the last pixel. What can be seen is announced last.
-    pub async fn burst(&mut self, rounds: usize, goals: &mut Goals) {
-        let mut delays = Vec::with_capacity(rounds);
+    pub async fn burst(&mut self, rounds: usize, report: &mut Report) {
         let many = u64::from(self.crowd.len() / 2);
+        let case = format!("{many} changes at once");
+        let mut slowest = 0.0_f64;
         for _ in 0..rounds {
             sleep(REST).await;
             self.film.frames();
@@ -85,29 +89,36 @@ impl<'a> Live<'a> {
             let announced = self.ear.hears(before, many).await;
             self.film.still(2 * REST).await;
             let frames = self.film.frames();
-            delays.push(frames[frames.len() - 1].at.saturating_duration_since(announced.at));
+            let delay = frames[frames.len() - 1].at.saturating_duration_since(announced.at);
+            report.add(&case, APPLET, SEEN, milliseconds(delay));
+            slowest = slowest.max(milliseconds(delay));
         }
-        let middle = median(&mut delays);
-        say(&format!("{many} changes at once are seen after, median of {rounds}: {:.0} ms", ms(middle)));
-        let most = delays[delays.len() - 1];
-        goals.figure("the slowest of them", ms(most), " ms", 250.0);
+        report.goal(&format!("ms until {case} are seen, the slowest"), Some(slowest), Bound::AtMost(250.0));
     }
 
     /// So many changes a second: `most` per cent of a core, and how long the main loop is busy at a time.
-    pub async fn storm(&mut self, rate: u32, most: f64, goals: &mut Goals) {
+    pub async fn storm(&mut self, rate: u32, most: f64, report: &mut Report) {
         self.blow(rate, Duration::from_secs(1)).await;
         let (before, begin, heard) = (Usage::of(&self.applet), Instant::now(), self.ear.heard());
         self.blow(rate, LOADS[0]).await;
         let used = Usage::of(&self.applet).since(before);
         let seconds = begin.elapsed().as_secs_f64();
         let announced = (self.ear.heard().count - heard.count) as f64 / seconds;
-        let what = format!("{announced:.0} changes/s in {} networks, of one core", self.crowd.len());
-        goals.figure(&what, used.cpu.as_secs_f64() / seconds * 100.0, " %", most);
+        let case = format!("{rate} changes a second");
+        let processor = used.cpu.as_secs_f64() / seconds * 100.0;
+        report.add(&case, APPLET, Quantity::told("announced", "per second"), announced);
+        report.add(&case, APPLET, Quantity::less("CPU", "% of a core"), processor);
+        report.goal(&format!("{case}, % of a core"), Some(processor), Bound::AtMost(most));
         let session = self.session.clone();
         let asked = tokio::spawn(async move { longest_answer(&session, LOADS[1]).await });
         self.blow(rate, LOADS[1]).await;
         let longest = completes("the last answer", asked).await.expect("no panic");
-        goals.figure("  the main loop is busy at a time", ms(longest), " ms", 100.0);
+        report.add(&case, APPLET, Quantity::less("longest stall", "ms"), milliseconds(longest));
+        report.goal(
+            &format!("{case}, ms of the longest stall"),
+            Some(milliseconds(longest)),
+            Bound::AtMost(100.0),
+        );
         self.ear.quiet(2 * REST).await;
     }
 
@@ -124,25 +135,19 @@ impl<'a> Live<'a> {
     }
 
     /// Countdowns that are seen: of days, then of minutes and seconds; then the window is put away.
-    pub async fn idle(&mut self, goals: &mut Goals) {
+    pub async fn idle(&mut self, report: &mut Report) {
         self.ear.quiet(5 * REST).await;
         self.again().await;
-        let days = self.wakeups().await;
-        say(&format!("countdowns of days wake the main loop {:.2} times a second", days.occasions));
+        self.wakeups("countdowns of days", report).await;
         self.crowd.hurry(3_500);
         self.ear.quiet(5 * REST).await;
         self.again().await;
-        let shown = self.wakeups().await;
-        goals.figure("countdowns of seconds wake the main loop", shown.occasions, "/s", 1.0);
-        say(&format!(
-            "  it returns from sleep {:.2} times a second, as the screen has to say something about a drawing; \
-             all threads, which also read again what is on display, {:.2} times",
-            shown.main_sleeps, shown.sleeps
-        ));
+        let seconds = self.wakeups("countdowns of seconds", report).await;
+        report.goal("countdowns of seconds, occasions a second", Some(seconds.occasions), Bound::AtMost(1.0));
         self.desktop.minimize();
         self.film.still(2 * REST).await;
-        let hidden = self.wakeups().await;
-        goals.figure("hidden, all threads return from sleep", hidden.sleeps, "/s", 0.0);
+        let hidden = self.wakeups("hidden", report).await;
+        report.goal("hidden, wake-ups of all threads a second", Some(hidden.sleeps), Bound::AtMost(0.0));
     }
 
     /// Starts the applet once more: a program that was read to tells its reader of every change from then on, and nobody
@@ -162,7 +167,8 @@ impl<'a> Live<'a> {
         sleep(TICK / 10).await;
     }
 
-    async fn wakeups(&self) -> Wakeups {
+    /// An occasion is a time in which the main loop is awake; the screen's word on a drawing may be read in a second turn.
+    async fn wakeups(&self, case: &str, report: &mut Report) -> Wakeups {
         self.wakes().await;
         let (first, begin) = (Usage::of(&self.applet), Instant::now());
         let (mut last, mut awake, mut occasions) = (first, false, 0_u32);
@@ -175,11 +181,16 @@ impl<'a> Live<'a> {
         }
         let used = last.since(first);
         let a_second = |count: f64| count / begin.elapsed().as_secs_f64();
-        Wakeups {
-            occasions: a_second(occasions.into()),
-            main_sleeps: a_second(used.main_sleeps as f64),
-            sleeps: a_second(used.sleeps as f64),
+        let occasions = a_second(occasions.into());
+        let sleeps = a_second(used.sleeps as f64);
+        for (what, value) in [
+            ("occasions", occasions),
+            ("turns of the main loop", a_second(used.main_sleeps as f64)),
+            ("wake-ups of all threads", sleeps),
+        ] {
+            report.add(case, APPLET, Quantity::less(what, "per second"), value);
         }
+        Wakeups { occasions, sleeps }
     }
 }
 
@@ -187,9 +198,7 @@ impl<'a> Live<'a> {
 struct Wakeups {
     /// How often the main loop was woken after a time in which it was not.
     occasions: f64,
-    /// How often the first thread returned from sleep.
-    main_sleeps: f64,
-    /// All threads.
+    /// How often a thread returned from sleep.
     sleeps: f64,
 }
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use mif_tests::daemons::program;
 use mif_tests::desktop::{Desktop, Film};
+use mif_tests::report::{Bound, Quantity, Report, milliseconds};
 use tokio::time::sleep;
 
-use crate::{Goals, median, ms, say};
+use crate::APPLET;
 
 /// After so long nothing more is drawn.
 const STILL: Duration = Duration::from_millis(700);
@@ -15,37 +16,35 @@ const STILL: Duration = Duration::from_millis(700);
 /// How much longer than an empty window the applet may take.
 const ALLOWED: f64 = 1.3;
 
-/// What is started in turn: an empty window, with a title bar as every window has; one without even that; the applet.
-const PROGRAMS: [(&str, &[&str]); 3] =
-    [("mif-empty-window", &[]), ("mif-empty-window", &["--bare"]), ("mif-applet", &[])];
+const ALL: Quantity = Quantity::less("first frame", "ms");
+const PIXELS: Quantity = Quantity::less("first pixels", "ms");
+const EMPTY: &str = "empty window";
+
+/// What is started in turn: the applet; an empty window, with a title bar as every window has; one without even that.
+const PROGRAMS: [(&str, &str, &[&str]); 3] = [
+    (APPLET, "mif-applet", &[]),
+    (EMPTY, "mif-empty-window", &[]),
+    ("without a title bar", "mif-empty-window", &["--bare"]),
+];
 
 /// Empty windows and the applet in turn. Of each counts that all of the window is as it stays (each is drawn once more
 /// when it gets the focus); of the applet that is with every network that fits, and everything about the first of them.
-pub async fn first_frames(desktop: &Desktop, networks: u32, rounds: usize, goals: &mut Goals) {
-    let mut times = PROGRAMS.map(|_| (Vec::new(), Vec::new()));
+pub async fn first_frames(desktop: &Desktop, networks: u32, rounds: usize, report: &mut Report) {
+    let case = format!("started with {networks} networks");
     // What is read from disk for the first time does not count.
     for round in 0..=rounds {
-        for ((name, arguments), times) in PROGRAMS.iter().zip(&mut times) {
+        for (who, name, arguments) in PROGRAMS {
             let (first, all) = frames(desktop, name, arguments).await;
             if round > 0 {
-                times.0.push(first);
-                times.1.push(all);
+                report.add(&case, who, PIXELS, milliseconds(first));
+                report.add(&case, who, ALL, milliseconds(all));
             }
         }
     }
-    let [empty, bare, applet] =
-        times.map(|(mut first, mut all)| (ms(median(&mut first)), ms(median(&mut all))));
-    say(&format!(
-        "first frame, medians of {rounds}: empty window {:.0} ms, {networks} networks {:.0} ms (the first pixels of \
-         both: {:.0} ms, {:.0} ms; a window without a title bar {:.0} ms, {:.2} times that)",
-        empty.1,
-        applet.1,
-        empty.0,
-        applet.0,
-        bare.1,
-        applet.1 / bare.1
-    ));
-    goals.figure(&format!("first frame with {networks} networks"), applet.1 / empty.1, " times", ALLOWED);
+    let [applet, empty] = [APPLET, EMPTY].map(|who| report.median(&case, who, ALL));
+    let times = applet.zip(empty).map(|(applet, empty)| applet / empty);
+    let figure = format!("first frame with {networks} networks, times that of an empty window");
+    report.goal(&figure, times, Bound::AtMost(ALLOWED));
 }
 
 /// From the start to the first pixel, and to the first time that the screen is as it stays.

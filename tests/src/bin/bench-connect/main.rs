@@ -11,13 +11,13 @@ mod table;
 
 use mif::wire::Family;
 use mif_tests::cable::Cable;
+use mif_tests::daemons::{Bus, BusProgram, REFERENCE_NAME};
 use mif_tests::node::Node;
 use mif_tests::process::Process;
-use mif_tests::report::{Arguments, Report};
+use mif_tests::report::{Benchmark, compile, microseconds};
 use mif_tests::served_host::ServedHost;
-use mif_tests::universe::{self, Universe};
+use mif_tests::universe::{Privilege, Universe};
 use mif_tests::usage::Usage;
-use mif_tests::{daemons, tool};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::net::TcpListener;
@@ -26,46 +26,56 @@ use std::time::Duration;
 use table::{Figure, Round};
 use zbus::OwnedObjectPath;
 
-const ARGUMENTS: &[(&str, &str)] =
-    &[("calls", "of a round, at least 100 (2000)"), ("rounds", "how many (5)")];
+const BENCHMARK: Benchmark = Benchmark {
+    name: "connect",
+    about: "sockets over the bus: connected for the caller, or bound",
+    arguments: &[
+        ("calls", "of a round, at least 100 (2000)"),
+        ("rounds", "how many (5)"),
+        ("bus", "daemon, broker or both of them (both)"),
+    ],
+    privilege: Privilege::UserNamespace,
+};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/bench-connect/reference.c");
 const PROGRAM: &str = "/tmp/reference";
+const LINK: &str = "eth1";
 const SERVER: &str = "192.0.2.1";
-const PORT: u16 = 7;
+/// Each setting has a port of its own.
+const FIRST_PORT: u16 = 7001;
 /// Connects by one client, after which the service has as many descriptors as before.
 const CONNECTS: usize = 5_000;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::of_program(ARGUMENTS) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    universe::run_program(async |universe| {
-        let (calls, rounds) =
-            (arguments.number("calls", 2_000).max(100), arguments.number("rounds", 5).max(1));
-        let mut report = Report::new("connect");
-        compile();
+    BENCHMARK.run(async |universe, arguments, report| {
+        let calls = arguments.number("calls", 2_000).max(100);
+        compile(SOURCE, PROGRAM);
+        let server = universe.node("server");
+        let cable = Cable::between(universe.host().end(LINK), server.end("lan")).await;
+        cable.near().add_address("192.0.2.2/24");
+        cable.far().add_address(&format!("{SERVER}/24"));
         let everywhere = sched_getaffinity(Pid::this()).expect("the processors of this program");
         let one = first_of(&everywhere);
-        for (title, processors) in [("everything on one processor", one), ("free", everywhere)] {
-            sched_setaffinity(Pid::this(), &processors).expect("choose processors");
-            let bench = Bench::start(&universe, title).await;
-            let measured: Vec<Round> = (0..rounds).map(|_| bench.round(calls)).collect();
-            table::add(title, &measured, &mut report);
-            bench.descriptors_stay_flat().await;
-            bench.end().await;
+        let mut ports = FIRST_PORT..;
+        for program in arguments.buses(&BusProgram::ALL) {
+            report.on(program);
+            for (title, processors) in [("everything on one processor", &one), ("free", &everywhere)] {
+                sched_setaffinity(Pid::this(), processors).expect("choose processors");
+                let port = ports.next().expect("not that many");
+                listen(&server, port);
+                let bench = Bench::start(universe, program, port).await;
+                let measured: Vec<Round> = (0..arguments.rounds(5)).map(|_| bench.round(calls)).collect();
+                table::add(title, &measured, report);
+                bench.descriptors_stay_flat().await;
+                bench.end().await;
+            }
         }
-        report.finish(&arguments)
     })
 }
 
-fn compile() {
-    let output = tool::command("cc")
-        .args(["-O2", "-Wall", "-Wextra", "-o", PROGRAM, SOURCE, "-lsystemd"])
-        .output()
-        .expect("start the compiler");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cannot compile {SOURCE} (Debian package libsystemd-dev): {errors}");
+/// Takes connections, on the processors that are chosen now.
+fn listen(server: &Node, port: u16) {
+    let listener = server.within(|| TcpListener::bind((SERVER, port))).expect("listen");
+    std::thread::spawn(move || listener.incoming().for_each(drop));
 }
 
 fn first_of(processors: &CpuSet) -> CpuSet {
@@ -81,41 +91,35 @@ struct Bench {
     host: ServedHost,
     reference: Process,
     pvd: OwnedObjectPath,
-    _cable: Cable,
+    port: u16,
 }
 
 impl Bench {
-    async fn start(universe: &Universe, title: &str) -> Self {
-        let server = universe.node(&format!("server-{}", title.len()));
-        let link = format!("eth{}", title.len());
-        let cable = Cable::between(universe.host().end(&link), server.end("lan")).await;
-        cable.near().add_address("192.0.2.2/24");
-        cable.far().add_address(&format!("{SERVER}/24"));
-        let listener = server.within(|| TcpListener::bind((SERVER, PORT))).expect("listen");
-        std::thread::spawn(move || listener.incoming().for_each(drop));
-        let host = ServedHost::start(universe).await;
-        let [pvd] = host.pvds([&*link], Family::Ipv4, false).await;
+    async fn start(universe: &Universe, program: BusProgram, port: u16) -> Self {
+        let bus = Bus::start_program(universe, program).await;
+        let host = ServedHost::on(bus, universe, |settings| settings).await;
+        let [pvd] = host.pvds([LINK], Family::Ipv4, false).await;
         let node = universe.host().clone();
         let mut command = std::process::Command::new(PROGRAM);
-        command.args(["serve", daemons::REFERENCE_NAME, REFERENCE_PATH]);
+        command.args(["serve", REFERENCE_NAME, REFERENCE_PATH]);
         let reference = node.spawn("reference", command);
         reference.wait_for_log("serving").await;
-        Self { node, host, reference, pvd, _cable: cable }
+        Self { node, host, reference, pvd, port }
     }
 
     /// Everything once, in turns.
     fn round(&self, calls: usize) -> Round {
         let mifd = ("org.ietf.Mif1", self.pvd.as_str());
-        let reference = (daemons::REFERENCE_NAME, REFERENCE_PATH);
+        let reference = (REFERENCE_NAME, REFERENCE_PATH);
         let figure = |what, (name, path): (&str, &str)| {
             let used = || match name {
-                daemons::REFERENCE_NAME => Usage::of(&self.reference).cpu,
+                REFERENCE_NAME => Usage::of(&self.reference).cpu,
                 "-" => Duration::ZERO,
                 _ => Usage::of(self.host.mifd.process()).cpu,
             };
             let before = used();
             let printed = self.client(what, name, path, calls);
-            Figure::new(&printed, (used() - before).as_secs_f64() * 1e6 / counted(calls))
+            Figure::new(&printed, microseconds(used() - before) / counted(calls))
         };
         let rate = |(name, path)| self.client("flight", name, path, calls).trim().parse().expect("a rate");
         Round {
@@ -128,7 +132,7 @@ impl Bench {
     }
 
     fn client(&self, what: &str, name: &str, path: &str, calls: usize) -> String {
-        let (port, calls) = (PORT.to_string(), calls.to_string());
+        let (port, calls) = (self.port.to_string(), calls.to_string());
         self.node.run(PROGRAM, [what, name, path, SERVER, &port, &calls])
     }
 
@@ -140,8 +144,7 @@ impl Bench {
 
     async fn end(self) {
         self.reference.terminate().await;
-        self.host.mifd.process().terminate().await;
-        self.host.bus.process().terminate().await;
+        self.host.end().await;
     }
 }
 

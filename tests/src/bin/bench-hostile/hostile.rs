@@ -1,12 +1,12 @@
 //! One client that means no good.
 
-use crate::say;
 use mif_tests::node::Node;
 use mif_tests::process::Process;
 use mif_tests::raw_client::RawClient;
 use mif_tests::user::as_visitor;
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Write;
 use std::process::Command;
 use zbus::{ObjectPath, Variant};
 
@@ -48,6 +48,19 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Everything, Self::Calls, Self::Silent, Self::Unread, Self::Large, Self::Work, Self::Leaving];
+
+    /// How it is asked for.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Calls => "calls",
+            Self::Silent => "silent",
+            Self::Unread => "unread",
+            Self::Large => "large",
+            Self::Work => "work",
+            Self::Leaving => "leaving",
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -80,8 +93,7 @@ impl Hostile {
     /// Lets it loose; it has begun when this returns.
     pub async fn start(host: &Node, kind: Kind, victim: &Victim) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
-        let number = Kind::ALL.iter().position(|it| it.to_string() == kind.to_string()).expect("one of them");
-        command.args([ITSELF, &number.to_string(), &victim.name, &victim.path]);
+        command.args([ITSELF, kind.word(), &victim.name, &victim.path]);
         let process = host.spawn("hostile", as_visitor(command));
         process.wait_for_log(BEGUN).await;
         Self(process)
@@ -95,8 +107,8 @@ impl Hostile {
 
 /// What the program is when its first argument is [`ITSELF`]: that client, until it is killed.
 pub fn be_hostile(arguments: &[String]) {
-    let [number, name, path] = arguments else { panic!("not from a benchmark: {arguments:?}") };
-    let kind = Kind::ALL[number.parse::<usize>().expect("a number")];
+    let [word, name, path] = arguments else { panic!("not from a benchmark: {arguments:?}") };
+    let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word).expect("one of them");
     let victim = Victim { name: name.clone(), path: path.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(Client { kind, victim, begun: false }.work());
@@ -119,7 +131,7 @@ impl Client {
                 self.act(&mut bus, &path, number).await;
                 if !self.begun {
                     self.begun = true;
-                    say(BEGUN);
+                    writeln!(std::io::stdout().lock(), "{BEGUN}").expect("somebody waits for it");
                 }
                 if matches!(self.kind, Kind::Leaving) {
                     break;

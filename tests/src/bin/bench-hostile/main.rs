@@ -3,32 +3,42 @@
 //! The well-behaved one, of one user, reads a property of a provisioning domain; calls a service that does nothing (`idle.c`,
 //! compiled here) for the same; and asks the bus itself something, in turn, one call after the other: alone, and then with
 //! a hostile client of another user beside it that is busy with mifd, and with one that is busy with the other service.
-//! What callers of a service that does nothing lose to its hostile client no service can spare them. Round by round in the
-//! same run. Arguments: calls a round (200), rounds (3), a word of what the hostile client does (all of it, one kind after
-//! the other).
+//! What callers of a service that does nothing lose to its hostile client no service can spare them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod figures;
 mod hostile;
-mod table;
 
+use figures::Round;
 use hostile::{Hostile, Kind, Victim};
 use mif::Subscriber;
-use mif_tests::bystander::Callee;
+use mif_tests::bystander::{Callee, Latencies};
 use mif_tests::cable::Cable;
-use mif_tests::daemons::{Bus, MifdSettings, REFERENCE_NAME};
+use mif_tests::daemons::{Bus, BusProgram, REFERENCE_NAME};
 use mif_tests::node::Node;
 use mif_tests::process::Process;
+use mif_tests::report::{Benchmark, compile, microseconds};
 use mif_tests::served_host::ServedHost;
-use mif_tests::universe::{self, Universe};
+use mif_tests::universe::{Privilege, Universe};
 use mif_tests::user::{MEMBER, connect_as};
-use mif_tests::{peers, tool};
-use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
-use table::Row;
 use zbus::Connection;
 
+const BENCHMARK: Benchmark = Benchmark {
+    name: "hostile",
+    about: "what one hostile client costs a well-behaved one",
+    arguments: &[
+        ("calls", "of a round (200)"),
+        ("rounds", "how many (3)"),
+        (
+            "kinds",
+            "what the hostile client does: everything, calls, silent, unread, large, work, leaving (all)",
+        ),
+        ("bus", "daemon, broker or both of them (both)"),
+    ],
+    privilege: Privilege::Root,
+};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/bench-hostile/idle.c");
 const PROGRAM: &str = "/tmp/idle";
 
@@ -39,43 +49,25 @@ fn main() -> ExitCode {
         hostile::be_hostile(rest);
         return ExitCode::SUCCESS;
     }
-    universe::run_program_as_root(async move |universe| {
-        let mut arguments = arguments.into_iter();
-        let mut number = |default| arguments.next().map_or(Ok(default), |given| given.parse::<usize>());
-        let (Ok(calls @ 1..), Ok(rounds @ 1..)) = (number(200), number(3)) else {
-            say("usage: bench-hostile [CALLS [ROUNDS [WORD]]], the first two whole numbers");
-            return ExitCode::from(2);
-        };
-        let word = arguments.next().unwrap_or_default();
-        peers::mount();
-        compile();
+    BENCHMARK.run(async |universe, arguments, report| {
+        let calls = arguments.number("calls", 200).max(1);
+        compile(SOURCE, PROGRAM);
         let far = universe.node("router").end("lan");
         let cable = Cable::between(universe.host().end("eth1"), far).await;
         cable.near().add_address("192.0.2.2/24");
         universe.host().ip("neighbour replace 192.0.2.99 lladdr 02:00:00:00:00:01 dev eth1 nud permanent");
-        say(&format!("of {calls} calls in each of {rounds} rounds; p99 in us"));
-        for broker in [false, true] {
-            let bench = Bench::start(&universe, broker).await;
-            say(table::HEAD);
-            for kind in Kind::ALL.into_iter().filter(|kind| kind.to_string().contains(&word)) {
-                let mut row = Row::default();
-                for _ in 0..rounds {
-                    bench.round(&mut row, kind, calls).await;
+        for program in arguments.buses(&BusProgram::ALL) {
+            report.on(program);
+            let bench = Bench::start(universe, program).await;
+            for kind in Kind::ALL.into_iter().filter(|kind| arguments.wants("kinds", kind.word())) {
+                for _ in 0..arguments.rounds(3) {
+                    bench.round(kind, calls).await.add(kind, report);
                 }
-                say(&row.line(&kind.to_string()));
+                figures::goal(kind, report);
             }
             bench.end().await;
         }
-        ExitCode::SUCCESS
     })
-}
-
-fn compile() {
-    let mut compiler = tool::command("cc");
-    compiler.args(["-O2", "-Wall", "-Wextra", "-o", PROGRAM, SOURCE, "-lsystemd"]);
-    let output = compiler.output().expect("start the compiler");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cannot compile {SOURCE} (Debian package libsystemd-dev): {errors}");
 }
 
 /// A bus with mifd, the service that does nothing, and the well-behaved client.
@@ -91,12 +83,9 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start(universe: &Universe, broker: bool) -> Self {
-        say(if broker { "\ndbus-broker" } else { "\ndbus-daemon" });
-        let bus = if broker { Bus::start_broker(universe).await } else { Bus::start(universe).await };
-        let mifd = MifdSettings::new(universe, &bus).log("error").start().await;
-        let connection = bus.connect().await;
-        let host = ServedHost { bus, mifd, connection };
+    async fn start(universe: &Universe, program: BusProgram) -> Self {
+        let bus = Bus::start_program(universe, program).await;
+        let host = ServedHost::on(bus, universe, |settings| settings.log("error")).await;
         let mut command = std::process::Command::new(PROGRAM);
         command.arg(REFERENCE_NAME);
         let idle = universe.host().spawn("idle", command);
@@ -118,37 +107,34 @@ impl Bench {
         }
     }
 
-    async fn round(&self, row: &mut Row, kind: Kind, calls: usize) {
+    async fn round(&self, kind: Kind, calls: usize) -> Round {
         let [service, reference, bus] = &self.callees;
-        self.measure(&mut row.alone, [service, reference, bus], calls).await;
+        let alone = self.measure([service, reference, bus], calls).await;
         let hostile = Hostile::start(&self.node, kind, &self.mifd).await;
-        self.measure(&mut row.beside_mifd, [service, bus], calls).await;
+        let beside_mifd = self.measure([service, bus], calls).await;
         hostile.stop().await;
         // What it left is over: its subscribers, its work.
         mif::State::read(&self.host.connection).await.unwrap();
         let hostile = Hostile::start(&self.node, kind, &self.nothing).await;
-        self.measure(&mut row.beside_idle, [reference, bus], calls).await;
+        let beside_idle = self.measure([reference, bus], calls).await;
         hostile.stop().await;
         reference.call(&self.client).await;
+        Round { alone, beside_mifd, beside_idle }
     }
 
-    async fn measure<const N: usize>(&self, into: &mut [Vec<Duration>; N], whom: [&Callee; N], calls: usize) {
+    /// The 99th percentile of the calls of each, in microseconds.
+    async fn measure<const N: usize>(&self, whom: [&Callee; N], calls: usize) -> [f64; N] {
+        let mut taken = whom.map(|_| Vec::with_capacity(calls));
         for _ in 0..calls {
-            for (taken, callee) in into.iter_mut().zip(whom) {
+            for (taken, callee) in taken.iter_mut().zip(whom) {
                 taken.push(callee.call(&self.client).await);
             }
         }
+        taken.map(|taken| microseconds(Latencies::of(taken).per_mille(990)))
     }
 
     async fn end(self) {
-        self.host.mifd.process().terminate().await;
         self.idle.kill().await;
-        self.host.bus.process().kill().await;
-        // The next bus listens there.
-        let _ = std::fs::remove_file(universe::SYSTEM_BUS.trim_start_matches("unix:path="));
+        self.host.end().await;
     }
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

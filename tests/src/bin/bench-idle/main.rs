@@ -11,15 +11,20 @@ mod contender;
 use contender::Contender;
 use mif_tests::daemons::Bus;
 use mif_tests::process::Process;
-use mif_tests::report::{Arguments, Bound, Quantity, Report};
+use mif_tests::report::{Benchmark, Bound, Quantity, Report};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
+use mif_tests::universe::Privilege;
 use mif_tests::usage::{self, Usage};
-use mif_tests::{peers, universe};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-const ARGUMENTS: &[(&str, &str)] = &[("seconds", "how long each is watched (60)")];
+const BENCHMARK: Benchmark = Benchmark {
+    name: "idle",
+    about: "memory, wake-ups and CPU while next to nothing happens",
+    arguments: &[("seconds", "how long each is watched (60)")],
+    privilege: Privilege::UserNamespace,
+};
 const PSS: Quantity = Quantity::less("PSS", "MB");
 const WAKEUPS: Quantity = Quantity::less("wake-ups", "per minute");
 const CPU: Quantity = Quantity::less("CPU", "ms per minute");
@@ -29,18 +34,12 @@ const SETTLING: Duration = Duration::from_secs(15);
 const PERIOD: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::of_program(ARGUMENTS) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    universe::run_program(async |universe| {
-        peers::mount();
-        let mut report = Report::new("idle");
-        let bus = Bus::start(&universe).await;
+    BENCHMARK.run(async |universe, arguments, report| {
+        let bus = Bus::start(universe).await;
         let seconds = arguments.number("seconds", 60).max(4);
         let mut watched = Vec::new();
-        for contender in Contender::available(&mut report) {
-            watched.push(contender.start(&universe, &bus).await);
+        for contender in Contender::available(report) {
+            watched.push(contender.start(universe, &bus).await);
         }
         // Time is what this is about.
         let advertisement = RouterAdvertisement::new(1800)
@@ -57,7 +56,7 @@ fn main() -> ExitCode {
             watched.iter().map(|(name, process, _)| (*name, process)).collect();
         let silent = Watch::begin(&processes);
         tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
-        silent.end(SILENT, seconds, &mut report);
+        silent.end(SILENT, seconds, report);
         let talkative = Watch::begin(&processes);
         let mut pace = interval(PERIOD);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -66,11 +65,10 @@ fn main() -> ExitCode {
             advertise();
         }
         pace.tick().await;
-        talkative.end("an advertisement every 4 s", seconds / 4 * 4, &mut report);
+        talkative.end("an advertisement every 4 s", seconds / 4 * 4, report);
         report.goal("MB, PSS of mifd, idle", report.median(SILENT, "mifd", PSS), Bound::AtMost(5.0));
         let wakeups = report.median(SILENT, "mifd", WAKEUPS);
         report.goal("wake-ups per minute of mifd, idle", wakeups, Bound::AtMost(1.0));
-        report.finish(&arguments)
     })
 }
 

@@ -1,29 +1,39 @@
 //! `cargo xtask bench mifctl`: mifctl starts, asks and prints, beside busctl with the same call.
 //!
 //! The state of a host with two ISPs: GetManagedObjects by `busctl --json=short call`, and by `mifctl list --json`,
-//! which asks for the Manager's properties too. In turn; what counts is the median of the whole process, from its
-//! start to its end. Argument: the number of rounds (50).
+//! which asks for the Manager's properties too. In turn; what counts is the time of the whole process, from its
+//! start to its end.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use mif::wire::Family;
 use mif_tests::daemons::program;
+use mif_tests::report::{Benchmark, Bound, Quantity, milliseconds};
 use mif_tests::served_host::ServedHost;
+use mif_tests::tool;
 use mif_tests::topology::TwoIsps;
-use mif_tests::{tool, universe};
+use mif_tests::universe::Privilege;
 
+const BENCHMARK: Benchmark = Benchmark {
+    name: "mifctl",
+    about: "a command that starts, asks for everything and prints it",
+    arguments: &[("rounds", "how many (50)")],
+    privilege: Privilege::UserNamespace,
+};
+const TIME: Quantity = Quantity::less("start to end", "ms");
+const CASE: &str = "everything of a host with two ISPs";
+/// A program of ours, whose figures are looked at when it becomes slower.
+const MIFCTL: &str = "mifctl";
 /// How much longer than busctl it may take.
 const ALLOWED: f64 = 1.5;
 
 fn main() -> ExitCode {
-    universe::run_program(async |universe| {
-        let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
-        let isps = TwoIsps::start(&universe).await;
-        let host = ServedHost::start(&universe).await;
+    BENCHMARK.run(async |universe, arguments, report| {
+        let isps = TwoIsps::start(universe).await;
+        let host = ServedHost::start(universe).await;
         for family in [Family::Ipv4, Family::Ipv6] {
             host.pvds([isps.first.link(), isps.second.link()], family, true).await;
         }
@@ -32,23 +42,13 @@ fn main() -> ExitCode {
         busctl.args(["org.freedesktop.DBus.ObjectManager", "GetManagedObjects"]);
         let mut mifctl = Command::new(program("mifctl"));
         mifctl.args(["list", "--json"]);
-        let (mut by_busctl, mut by_mifctl) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            by_busctl.push(timed(&mut busctl));
-            by_mifctl.push(timed(&mut mifctl));
+        for _ in 0..arguments.rounds(50) {
+            for (who, command) in [(MIFCTL, &mut mifctl), ("busctl", &mut busctl)] {
+                report.add(CASE, who, TIME, milliseconds(timed(command)));
+            }
         }
-        let (busctl, mifctl) = (median(by_busctl), median(by_mifctl));
-        let ratio = mifctl.as_secs_f64() / busctl.as_secs_f64();
-        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(
-            out,
-            "{rounds} rounds, medians: busctl {:.2} ms, mifctl {:.2} ms",
-            ms(busctl),
-            ms(mifctl)
-        );
-        let _ = writeln!(out, "mifctl : busctl = {ratio:.2}, allowed {ALLOWED}");
-        if ratio <= ALLOWED { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let times = report.ratio(CASE, TIME, MIFCTL, "busctl");
+        report.promise("mifctl, times busctl", times, Bound::AtMost(ALLOWED));
     })
 }
 
@@ -59,9 +59,4 @@ fn timed(command: &mut Command) -> Duration {
     let took = begin.elapsed();
     assert!(status.success(), "{command:?} ended with {status}");
     took
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

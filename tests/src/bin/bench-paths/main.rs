@@ -2,12 +2,11 @@
 //! other's router.
 //!
 //! A universe with one link and two routers, each of which drops what comes from the other's prefix, and counts it. One
-//! client connects over the bus, in turn in each provisioning domain, 32 under way. Argument: how many connections
-//! (100000). Fails when a single one does not arrive, has a foreign source or went by the wrong router.
+//! client connects over the bus, in turn in each provisioning domain, 32 under way. Fails when a single one does not
+//! arrive, has a foreign source or went by the wrong router.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
@@ -16,27 +15,32 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use mif::{ConnectRequest, connect_to_address};
 use mif_tests::node::Node;
+use mif_tests::report::{Benchmark, Bound, Quantity, Report};
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{OneLinkTwoRouters, SERVER_BEHIND_BOTH};
-use mif_tests::universe;
+use mif_tests::universe::Privilege;
 use mif_tests::wait::DEADLINE;
 use zbus::OwnedObjectPath;
 
+const BENCHMARK: Benchmark = Benchmark {
+    name: "paths",
+    about: "connections over two provisioning domains of one link, and the routers that they leave by",
+    arguments: &[("connections", "how many (20000; in full 100000)")],
+    privilege: Privilege::UserNamespace,
+};
+const CASE: &str = "two provisioning domains of one link";
 /// As many as one client may have pending.
 const UNDER_WAY: usize = 32;
 /// Several ports, so that no pair of ends is used twice while the server still remembers it.
 const PORTS: std::ops::Range<u16> = 7001..7009;
 
 fn main() -> ExitCode {
-    universe::run_program(async |universe| {
-        let Ok(connections) = std::env::args().nth(1).map_or(Ok(100_000), |given| given.parse::<usize>())
-        else {
-            say("usage: bench-paths [CONNECTIONS], a whole number");
-            return ExitCode::from(2);
-        };
-        let network = OneLinkTwoRouters::start(&universe).await;
+    BENCHMARK.run(async |universe, arguments, report| {
+        let connections =
+            arguments.number("connections", if arguments.full { 100_000 } else { 20_000 }).max(1);
+        let network = OneLinkTwoRouters::start(universe).await;
         PORTS.for_each(|port| answer(network.server(), port));
-        let host = ServedHost::start_with(&universe, |settings| settings.log("warn")).await;
+        let host = ServedHost::start_with(universe, |settings| settings.log("warn")).await;
         let pvds = pvds_of(&network, &host).await;
         let before = host.descriptors();
         let begin = Instant::now();
@@ -47,9 +51,11 @@ fn main() -> ExitCode {
             })
             .buffer_unordered(UNDER_WAY);
         let failures: Vec<String> = outcomes.filter_map(async |outcome| outcome.err()).collect().await;
-        let took = begin.elapsed().as_secs_f64();
+        let rate = connections as f64 / begin.elapsed().as_secs_f64();
         host.wait_for_descriptors(before).await;
-        report(&network, (connections, took), &failures, before)
+        report.add(CASE, "mifd", Quantity::more("rate", "connections/s"), rate);
+        report.add(CASE, "mifd", Quantity::told("made", "connections"), connections as f64);
+        tell(&network, &failures, report);
     })
 }
 
@@ -95,28 +101,14 @@ async fn one(host: &ServedHost, pvd: &OwnedObjectPath, port: u16, number: usize)
     if word == "welcome" { Ok(()) } else { Err(format!("the server said {word:?}")) }
 }
 
-fn report(
-    network: &OneLinkTwoRouters,
-    (connections, took): (usize, f64),
-    failures: &[String],
-    descriptors: usize,
-) -> ExitCode {
-    let rate = connections as f64 / took;
-    say(format!("{connections} connections over two PvDs of one link in {took:.1} s ({rate:.0} a second)"));
-    say(format!("  {} did not arrive; {descriptors} descriptors of mifd before and after", failures.len()));
-    failures.iter().take(5).for_each(|failure| say(format!("  {failure}")));
-    let mut wrong = 0;
-    for router in &network.routers {
-        let (dropped, forwarded) = router.dropped_and_forwarded();
-        wrong += dropped;
-        say(format!(
-            "  {}: {forwarded} packets of its own prefix, {dropped} of the other's",
-            router.node().name()
-        ));
-    }
-    if wrong == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn say(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+fn tell(network: &OneLinkTwoRouters, failures: &[String], report: &mut Report) {
+    let counts = network.routers.each_ref().map(|router| router.dropped_and_forwarded());
+    let wrong = counts.map(|(dropped, _)| dropped).iter().sum::<u64>() as f64;
+    let right = counts.map(|(_, forwarded)| forwarded).iter().sum::<u64>() as f64;
+    report.add(CASE, "mifd", Quantity::told("by their own router", "packets"), right);
+    report.add(CASE, "mifd", Quantity::less("by the other one", "packets"), wrong);
+    report.add(CASE, "mifd", Quantity::less("not arrived", "connections"), failures.len() as f64);
+    failures.iter().take(5).for_each(|failure| report.note(failure));
+    report.promise("packets by the other router", Some(wrong), Bound::AtMost(0.0));
+    report.promise("connections that did not arrive", Some(failures.len() as f64), Bound::AtMost(0.0));
 }

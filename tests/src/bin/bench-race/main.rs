@@ -1,52 +1,57 @@
 //! `cargo xtask bench race`: what a provisioning domain that drops everything costs a race over all of them.
 //!
 //! Two ISPs, of which one drops every TCP packet; name servers answer. In turn a name is connected to over the
-//! PvDs of the good ISP alone, and over all. Argument: the number of rounds (20).
+//! PvDs of the good ISP alone, and over all. Fails when the dead one costs more than a second attempt and its delays.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mif::happy_eyeballs::{Options, Policy, connect};
 use mif::wire::Family;
 use mif_tests::echo::ECHO_PORT;
+use mif_tests::report::{Benchmark, Bound, Quantity, milliseconds};
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{SHARED_NAME, TwoIsps};
-use mif_tests::universe;
+use mif_tests::universe::Privilege;
 use zbus::Connection;
 
-/// What the race may cost more.
-const ALLOWED: Duration = Duration::from_millis(300);
+const BENCHMARK: Benchmark = Benchmark {
+    name: "race",
+    about: "a name connected to while one provisioning domain drops everything",
+    arguments: &[("rounds", "how many (20)")],
+    privilege: Privilege::UserNamespace,
+};
+const TIME: Quantity = Quantity::less("connected", "ms");
+const CASE: &str = "a name of both ISPs";
+/// Who has nothing to race with; and mifd's provisioning domains, one of them dead.
+const CONTENDERS: [&str; 2] = ["the good PvD alone", "mifd, all PvDs"];
+/// What the race may cost more, in milliseconds.
+const ALLOWED: f64 = 300.0;
 
 const DROP: &str =
     "table inet dead { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }";
 
 fn main() -> ExitCode {
-    universe::run_program(async |universe| {
-        let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
-        let isps = TwoIsps::start(&universe).await;
-        let host = ServedHost::start(&universe).await;
+    BENCHMARK.run(async |universe, arguments, report| {
+        let isps = TwoIsps::start(universe).await;
+        let host = ServedHost::start(universe).await;
         for family in [Family::Ipv4, Family::Ipv6] {
             host.pvds([isps.first.link(), isps.second.link()], family, true).await;
         }
         isps.first.node().run("nft", [DROP]);
         let require = vec![format!("interface:{}", isps.second.link()).parse().expect("a selector")];
         let alone = Options { policy: Policy { require, ..Policy::default() }, ..Options::default() };
-        let (mut best, mut race) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            best.push(timed(&host.connection, &alone).await);
-            race.push(timed(&host.connection, &Options::default()).await);
+        for _ in 0..arguments.rounds(20) {
+            for (who, options) in CONTENDERS.into_iter().zip([&alone, &Options::default()]) {
+                let took = timed(&host.connection, options).await;
+                report.add(CASE, who, TIME, milliseconds(took));
+            }
         }
-        let (best, race) = (Spread::of(best), Spread::of(race));
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{rounds} rounds; ms            median     min     max");
-        let _ = writeln!(out, "the good PvD alone      {best}");
-        let _ = writeln!(out, "all, one of them dead   {race}");
-        let cost = race.median.saturating_sub(best.median);
-        let _ = writeln!(out, "cost {:.1} ms, allowed {} ms", ms(cost), ALLOWED.as_millis());
-        if cost <= ALLOWED { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let [alone, race] = CONTENDERS.map(|who| report.median(CASE, who, TIME));
+        let cost = race.zip(alone).map(|(race, alone)| race - alone);
+        report.promise("ms that a dead PvD costs the race", cost, Bound::AtMost(ALLOWED));
     })
 }
 
@@ -56,27 +61,4 @@ async fn timed(connection: &Connection, options: &Options) -> Duration {
     let took = begin.elapsed();
     drop(raced);
     took
-}
-
-struct Spread {
-    median: Duration,
-    min: Duration,
-    max: Duration,
-}
-
-impl Spread {
-    fn of(mut times: Vec<Duration>) -> Self {
-        times.sort();
-        Self { median: times[times.len() / 2], min: times[0], max: times[times.len() - 1] }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{:>7.1} {:>7.1} {:>7.1}", ms(self.median), ms(self.min), ms(self.max))
-    }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -5,6 +5,7 @@ use mif_tests::report::{Arguments, Report};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use zbus::{Connection, Message, OwnedObjectPath};
 
 const NETWORKD: &str = "/lib/systemd/systemd-networkd";
@@ -37,10 +38,9 @@ impl Contender {
 
     /// Those that are wanted and can be measured here.
     pub fn chosen(arguments: &Arguments, report: &mut Report) -> Vec<Self> {
-        let wanted = |word: &str| arguments.text("who").is_none_or(|who| who.split(',').any(|it| it == word));
         let there = |path: &str| Path::new(path).exists();
         let mut chosen = Vec::new();
-        for contender in Self::ALL.into_iter().filter(|contender| wanted(contender.word())) {
+        for contender in Self::ALL.into_iter().filter(|it| arguments.wants("who", it.word())) {
             match contender {
                 Self::Networkd | Self::Managing if !there(NETWORKD) => report.missing("networkd", "systemd"),
                 Self::NetworkManager if !there(NETWORK_MANAGER) => {
@@ -109,6 +109,23 @@ impl Contender {
     /// The bus name it takes.
     pub const fn bus_name(self) -> &'static str {
         self.everything()[0]
+    }
+
+    /// How long it may take for thousands of links. The time that NetworkManager takes grows with the square of them.
+    pub const fn patience(self) -> Duration {
+        match self {
+            Self::Mifd | Self::Networkd | Self::Managing => Duration::from_secs(90),
+            Self::NetworkManager => Duration::from_secs(900),
+        }
+    }
+
+    /// The object below which all others are.
+    pub const fn root(self) -> &'static str {
+        match self {
+            Self::Mifd => "/org/ietf/Mif1",
+            Self::Networkd | Self::Managing => "/org/freedesktop/network1",
+            Self::NetworkManager => "/org/freedesktop/NetworkManager",
+        }
     }
 
     /// The one call that gives everything there is.

@@ -16,50 +16,64 @@ mod links;
 mod start;
 
 use contender::Contender;
-use mif_tests::daemons::Bus;
-use mif_tests::report::{Arguments, Report};
-use mif_tests::{peers, universe};
+use mif_tests::daemons::{Bus, BusProgram};
+use mif_tests::report::{Arguments, Benchmark, Report};
+use mif_tests::universe::{Privilege, Universe};
 use std::process::ExitCode;
 
-const ARGUMENTS: &[(&str, &str)] = &[
-    ("links", "how many, ascending, parted by commas (10,100,1000)"),
-    ("rounds", "how many (3)"),
-    ("who", "mifd, networkd, managing, NetworkManager (all; beyond 100 links NetworkManager once)"),
-    ("bus", "daemon or broker (daemon)"),
-];
-/// NetworkManager takes half a minute for a thousand links, and the square of it for more.
+const BENCHMARK: Benchmark = Benchmark {
+    name: "start",
+    about: "from start to settled with many links, and what these cost from then on",
+    arguments: &[
+        ("links", "how many, ascending, parted by commas (10,100,1000; in full up to 10000)"),
+        ("rounds", "how many (3)"),
+        ("who", "mifd, networkd, managing, NetworkManager (all)"),
+        ("bus", "daemon, broker or both of them (daemon)"),
+    ],
+    privilege: Privilege::UserNamespace,
+};
+/// NetworkManager takes half a minute for a thousand links, and the square of it for more: it has one round there.
 const SLOW_FROM: usize = 101;
 const MOST_FOR_PEERS: usize = 3_000;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::of_program(ARGUMENTS) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    universe::run_program(async |universe| {
-        peers::mount();
-        let mut report = Report::new("start");
-        let contenders = Contender::chosen(&arguments, &mut report);
-        let bus = match arguments.text("bus") {
-            Some("broker") => Bus::start_broker(&universe).await,
-            _ => Bus::start(&universe).await,
-        };
-        let counts = arguments.numbers("links", &[10, 100, 1_000]);
+    BENCHMARK.run(async |universe, arguments, report| {
+        let contenders = Contender::chosen(arguments, report);
+        let usual: &[usize] =
+            if arguments.full { &[10, 100, 1_000, 3_000, 10_000] } else { &[10, 100, 1_000] };
+        let counts = arguments.numbers("links", usual);
         let mut made = 0;
+        let buses = arguments.buses(&[BusProgram::DbusDaemon]);
         for count in &counts {
             links::make(universe.host(), made, *count).await;
             made = *count;
-            for round in 0..arguments.number("rounds", 3).max(1) {
-                floor::measure(*count, &mut report);
-                for contender in contenders.iter().filter(|contender| takes_part(**contender, *count, round))
-                {
-                    start::measure(*contender, universe.host(), &bus, *count, &mut report).await;
-                }
+            for program in &buses {
+                report.on(*program);
+                rounds(universe, *program, (&contenders, *count), arguments, report).await;
             }
         }
-        figures::goals(&mut report, &counts);
-        report.finish(&arguments)
+        for program in buses {
+            report.on(program);
+            figures::goals(report, &counts);
+        }
     })
+}
+
+async fn rounds(
+    universe: &Universe,
+    program: BusProgram,
+    (contenders, links): (&[Contender], usize),
+    arguments: &Arguments,
+    report: &mut Report,
+) {
+    let bus = Bus::start_program(universe, program).await;
+    for round in 0..arguments.rounds(3) {
+        floor::measure(links, report);
+        for contender in contenders.iter().filter(|contender| takes_part(**contender, links, round)) {
+            start::measure(*contender, universe.host(), &bus, links, report).await;
+        }
+    }
+    bus.end().await;
 }
 
 fn takes_part(contender: Contender, links: usize, round: usize) -> bool {

@@ -5,18 +5,13 @@ use crate::figures::{AGAIN, ALL, CHANGE, COMPLETE, CPU, INTROSPECT, PSS, RSS, RS
 use mif_tests::daemons::Bus;
 use mif_tests::node::Node;
 use mif_tests::process::Process;
-use mif_tests::report::Report;
-use mif_tests::usage::{self, Usage};
+use mif_tests::report::{Report, milliseconds};
+use mif_tests::usage::{self, Usage, WINDOW};
 use mif_tests::wait::within;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use zbus::Connection;
 
-const WINDOW: Duration = Duration::from_millis(200);
-const QUIET_WINDOWS: u32 = 5;
-/// The most CPU time in a quiet window.
-const QUIET: Duration = Duration::from_millis(4);
-const PATIENCE: Duration = Duration::from_secs(90);
 /// How many addresses come, and go again.
 const CHANGES: u32 = 50;
 /// One every so often, so that each is a change of its own.
@@ -27,20 +22,20 @@ pub async fn measure(contender: Contender, node: &Node, bus: &Bus, links: usize,
     let connection = bus.connect().await;
     let begin = Instant::now();
     let process = node.spawn("contender", contender.command(bus));
-    let complete = within(PATIENCE, "every link on the bus", async || {
+    let complete = within(contender.patience(), "every link on the bus", async || {
         if let Some(status) = process.exit_status() {
             panic!("{} ended with {status}:\n{}", contender.name(), process.log());
         }
         if is_owned(&connection, contender).await && contender.is_complete(&connection, links).await {
-            return Ok(Moment::now(&process));
+            return Ok(Instant::now());
         }
         Err("not yet")
     })
     .await;
-    let settled = settle(&process, begin, complete).await;
+    let settled = usage::settled(&process, begin + contender.patience()).await;
     let mut add = |quantity, value| report.add(&case(links), contender.name(), quantity, value);
-    add(COMPLETE, milliseconds(complete.at.duration_since(begin)));
-    add(SETTLED, milliseconds(settled.at.duration_since(begin)));
+    add(COMPLETE, milliseconds(complete - begin));
+    add(SETTLED, milliseconds(settled.at - begin));
     add(CPU, milliseconds(settled.cpu));
     add(RSS, megabytes(process.status_number("VmRSS:")));
     add(PSS, megabytes(usage::proportional_share(&process)));
@@ -48,13 +43,7 @@ pub async fn measure(contender: Contender, node: &Node, bus: &Bus, links: usize,
     add(ALL, everything(&connection, contender).await);
     add(AGAIN, everything(&connection, contender).await);
     add(RSS_AFTER, megabytes(process.status_number("VmRSS:")));
-    if contender == Contender::Mifd {
-        let [name, path, ..] = contender.everything();
-        let introspect = [name, path, "org.freedesktop.DBus.Introspectable", "Introspect"];
-        let begin = Instant::now();
-        call(&connection, introspect, &()).await.expect("its introspection");
-        add(INTROSPECT, milliseconds(begin.elapsed()));
-    }
+    add(INTROSPECT, introspect(&connection, contender).await);
     process.terminate().await;
 }
 
@@ -74,6 +63,14 @@ async fn everything(connection: &Connection, contender: Contender) -> f64 {
     milliseconds(took)
 }
 
+/// How long introspection of the root takes, in milliseconds.
+async fn introspect(connection: &Connection, contender: Contender) -> f64 {
+    let at = [contender.bus_name(), contender.root(), "org.freedesktop.DBus.Introspectable", "Introspect"];
+    let begin = Instant::now();
+    call(connection, at, &()).await.expect("its introspection");
+    milliseconds(begin.elapsed())
+}
+
 /// CPU time of one change, in microseconds: an address comes or goes.
 async fn change(node: &Node, process: &Process) -> f64 {
     let before = Usage::of(process);
@@ -89,47 +86,6 @@ async fn change(node: &Node, process: &Process) -> f64 {
     tokio::time::sleep(WINDOW * 2).await;
     let used = Usage::of(process).since(before);
     used.cpu.as_secs_f64() * 1e6 / f64::from(CHANGES * 2)
-}
-
-/// A moment and the CPU time that a process had used by then.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    at: Instant,
-    cpu: Duration,
-}
-
-impl Moment {
-    fn now(process: &Process) -> Self {
-        Self { at: Instant::now(), cpu: Usage::of(process).cpu }
-    }
-}
-
-/// Waits for the five quiet windows; the moment at which they began, `complete` at the earliest.
-async fn settle(process: &Process, begin: Instant, complete: Moment) -> Moment {
-    let deadline = begin + PATIENCE;
-    let mut quiet_since = complete;
-    let mut before = complete;
-    let mut quiet = 0;
-    // A window of time is what is measured here.
-    let mut windows = tokio::time::interval_at((Instant::now() + WINDOW).into(), WINDOW);
-    windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while quiet < QUIET_WINDOWS {
-        assert!(Instant::now() < deadline, "not settled in {} s", PATIENCE.as_secs());
-        windows.tick().await;
-        let after = Moment::now(process);
-        if after.cpu.saturating_sub(before.cpu) < QUIET {
-            quiet += 1;
-        } else {
-            quiet = 0;
-            quiet_since = after;
-        }
-        before = after;
-    }
-    quiet_since
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// From kB.

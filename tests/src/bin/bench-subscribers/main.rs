@@ -13,98 +13,92 @@ mod floor;
 use audience::Audience;
 use floor::Sender;
 use mif_tests::cable::Cable;
-use mif_tests::daemons::{Bus, MifdSettings};
+use mif_tests::daemons::{Bus, BusProgram};
 use mif_tests::node::Batch;
-use mif_tests::peers;
 use mif_tests::raw_client::RawClient;
-use mif_tests::report::{Arguments, Bound, Quantity, Report};
+use mif_tests::report::{Arguments, Benchmark, Bound, Quantity, Report, microseconds, milliseconds};
 use mif_tests::served_host::ServedHost;
-use mif_tests::universe;
+use mif_tests::universe::Privilege;
 use mif_tests::usage::Usage;
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Instant;
 use zbus::{OwnedObjectPath, Variant};
 
-const ARGUMENTS: &[(&str, &str)] = &[
-    ("subscribers", "how many, parted by commas (1,10,100,1000)"),
-    ("rounds", "how many changes each (30)"),
-    ("bus", "daemon or broker (daemon)"),
-];
+const BENCHMARK: Benchmark = Benchmark {
+    name: "subscribers",
+    about: "one change and many who asked for it",
+    arguments: &[
+        ("subscribers", "how many, parted by commas (1,10,100,1000)"),
+        ("rounds", "how many changes each (30)"),
+        ("bus", "daemon, broker or both of them (both)"),
+    ],
+    privilege: Privilege::UserNamespace,
+};
 const ALL_HEARD: Quantity = Quantity::less("all have it", "ms");
 const CPU: Quantity = Quantity::less("CPU", "us");
 /// What the silent one is sent before anything is measured: more than its socket takes.
 const UNREAD: usize = 500;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::of_program(ARGUMENTS) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    universe::run_program(async |universe| {
-        peers::mount();
+    BENCHMARK.run(async |universe, arguments, report| {
         let far = universe.node("router").end("lan");
         let cable = Cable::between(universe.host().end("eth1"), far).await;
         cable.near().add_address("192.0.2.2/24");
-        let bus = match arguments.text("bus") {
-            Some("broker") => Bus::start_broker(&universe).await,
-            _ => Bus::start(&universe).await,
-        };
-        let mifd = MifdSettings::new(&universe, &bus).log("error").start().await;
-        let connection = bus.connect().await;
-        let host = ServedHost { bus, mifd, connection };
-        let pvd = host.pvd("implicit:eth1:ipv4").await.path;
-        let mut bench =
-            Bench { host, changes: universe.host().batch(), number: 0, report: Report::new("subscribers") };
-        let rounds = arguments.number("rounds", 30).max(1);
-        for count in arguments.numbers("subscribers", &[1, 10, 100, 1_000]) {
-            let mut audience = Audience::of(&bench.host.bus, &pvd, count).await;
-            let case = format!("{count} subscribers");
-            let mut sender = Sender::start(audience.names());
-            for _ in 0..rounds {
-                bench.change(&case, &mut audience).await;
-                let began = Instant::now();
-                sender.send(count);
-                audience.all_heard_the_floor().await;
-                bench.report.add(&case, "the bus alone", ALL_HEARD, milliseconds(began));
-            }
+        for program in arguments.buses(&BusProgram::ALL) {
+            report.on(program);
+            let bus = Bus::start_program(universe, program).await;
+            let host = ServedHost::on(bus, universe, |settings| settings.log("error")).await;
+            let mut bench = Bench { host, changes: universe.host().batch(), number: 0, report };
+            bench.measure(arguments).await;
+            bench.host.end().await;
         }
-        let mut silent = RawClient::lazy().await;
-        let create = ("silent", HashMap::<&str, Variant<'_>>::new());
-        let manager = "org.ietf.Mif1.Manager";
-        let created =
-            silent.call("/org/ietf/Mif1", manager, "CreateSubscriber", &create).await.expect("a subscriber");
-        let path: OwnedObjectPath = created.body().deserialize().expect("its path");
-        silent.tell(&path, "org.ietf.Mif1.Subscriber", "AnnounceAddresses", &pvd).await;
-        let mut audience = Audience::of(&bench.host.bus, &pvd, 99).await;
-        bench.unmeasured(UNREAD, &mut audience).await;
-        for _ in 0..rounds {
-            bench.change("99 subscribers and one that never reads", &mut audience).await;
-        }
-        let hundred = bench.report.ratio("100 subscribers", ALL_HEARD, "mifd", "the bus alone");
-        bench.report.goal("100 subscribers, one change, times the bus alone", hundred, Bound::AtMost(1.5));
-        bench.report.finish(&arguments)
     })
 }
 
 /// The service, and how its addresses change.
-struct Bench {
+struct Bench<'a> {
     host: ServedHost,
     changes: Batch,
     number: usize,
-    report: Report,
+    report: &'a mut Report,
 }
 
-impl Bench {
+impl Bench<'_> {
+    async fn measure(&mut self, arguments: &Arguments) {
+        let pvd = self.host.pvd("implicit:eth1:ipv4").await.path;
+        let rounds = arguments.rounds(30);
+        for count in arguments.numbers("subscribers", &[1, 10, 100, 1_000]) {
+            let mut audience = Audience::of(&self.host.bus, &pvd, count).await;
+            let case = format!("{count} subscribers");
+            let mut sender = Sender::start(audience.names());
+            for _ in 0..rounds {
+                self.change(&case, &mut audience).await;
+                let began = Instant::now();
+                sender.send(count);
+                audience.all_heard_the_floor().await;
+                self.report.add(&case, "the bus alone", ALL_HEARD, milliseconds(began.elapsed()));
+            }
+        }
+        let _silent = silent_subscriber(&pvd).await;
+        let mut audience = Audience::of(&self.host.bus, &pvd, 99).await;
+        self.unmeasured(UNREAD, &mut audience).await;
+        for _ in 0..rounds {
+            self.change("99 subscribers and one that never reads", &mut audience).await;
+        }
+        let hundred = self.report.ratio("100 subscribers", ALL_HEARD, "mifd", "the bus alone");
+        self.report.goal("100 subscribers, one change, times the bus alone", hundred, Bound::AtMost(1.5));
+    }
+
     async fn change(&mut self, case: &str, audience: &mut Audience) {
         let before = Usage::of(self.host.mifd.process());
         let address = self.next_address();
         let began = Instant::now();
         self.changes.line(&format!("address add {address} dev eth1"));
         audience.all_heard("AddressAnnouncement").await;
-        self.report.add(case, "mifd", ALL_HEARD, milliseconds(began));
+        self.report.add(case, "mifd", ALL_HEARD, milliseconds(began.elapsed()));
         let used = Usage::of(self.host.mifd.process()).since(before);
-        self.report.add(case, "mifd", CPU, used.cpu.as_secs_f64() * 1e6);
+        self.report.add(case, "mifd", CPU, microseconds(used.cpu));
         self.changes.line(&format!("address del {address} dev eth1"));
         audience.all_heard("NoAddressAnnouncement").await;
     }
@@ -125,6 +119,12 @@ impl Bench {
     }
 }
 
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
+/// One that has asked for the addresses and never reads.
+async fn silent_subscriber(pvd: &OwnedObjectPath) -> RawClient {
+    let mut silent = RawClient::lazy().await;
+    let create = ("silent", HashMap::<&str, Variant<'_>>::new());
+    let created = silent.call("/org/ietf/Mif1", "org.ietf.Mif1.Manager", "CreateSubscriber", &create).await;
+    let path: OwnedObjectPath = created.expect("a subscriber").body().deserialize().expect("its path");
+    silent.tell(&path, "org.ietf.Mif1.Subscriber", "AnnounceAddresses", pvd).await;
+    silent
 }

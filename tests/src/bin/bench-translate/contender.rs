@@ -4,9 +4,11 @@ use crate::world::{SERVER, World};
 use mif::TranslateOptions;
 use mif::wire::Family;
 use mif_tests::process::Process;
+use mif_tests::usage::Usage;
 use mif_tests::wait::eventually;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use zbus::{Connection, OwnedObjectPath};
@@ -36,6 +38,16 @@ impl Contender {
     /// All.
     pub const ALL: [Self; 4] = [Self::Mifd, Self::Resolved, Self::Direct, Self::Floor];
 
+    /// Those that can be measured here.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|contender| contender.is_there())
+    }
+
+    /// Whether it can be.
+    pub fn is_there(self) -> bool {
+        self != Self::Resolved || Path::new(RESOLVED).exists()
+    }
+
     /// How the table calls it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,32 +64,35 @@ pub struct Contenders {
     connection: Connection,
     pvd: OwnedObjectPath,
     mifd: Process,
-    resolved: Process,
+    resolved: Option<Process>,
 }
 
 impl Contenders {
     /// Starts systemd-resolved; mifd runs already.
     pub async fn start(world: &World) -> Self {
-        fs::create_dir_all("/run/systemd/resolve").expect("a folder");
-        fs::create_dir_all("/etc/systemd").expect("a folder");
-        fs::write("/etc/systemd/resolved.conf", SETTINGS).expect("its settings");
-        let mut command = Command::new(RESOLVED);
-        command.env("SYSTEMD_LOG_LEVEL", "warning");
-        let resolved = world.universe.host().spawn("resolved", command);
         let this = Self {
             connection: world.host.connection.clone(),
             pvd: world.pvd("eth1").await,
             mifd: world.host.mifd.process().clone(),
-            resolved,
+            resolved: Contender::Resolved.is_there().then(|| start_resolved(world)),
         };
-        eventually("systemd-resolved to answer", async || {
-            if let Some(status) = this.resolved.exit_status() {
-                panic!("it ended with {status}: {}", this.resolved.log());
-            }
-            this.ask_resolved("first.bench.test").await.map_err(|error| error.to_string())
-        })
-        .await;
+        if let Some(resolved) = &this.resolved {
+            eventually("systemd-resolved to answer", async || {
+                if let Some(status) = resolved.exit_status() {
+                    panic!("it ended with {status}: {}", resolved.log());
+                }
+                this.ask_resolved("first.bench.test").await.map_err(|error| error.to_string())
+            })
+            .await;
+        }
         this
+    }
+
+    /// Ends systemd-resolved.
+    pub async fn end(self) {
+        if let Some(resolved) = self.resolved {
+            resolved.terminate().await;
+        }
     }
 
     /// Asks for a name and waits for the answer.
@@ -123,18 +138,22 @@ impl Contenders {
 
     /// The CPU time that a contender's process has used.
     pub fn cpu(&self, contender: Contender) -> Duration {
-        let pid = match contender {
-            Contender::Mifd => self.mifd.pid(),
-            Contender::Resolved => self.resolved.pid(),
-            Contender::Direct | Contender::Floor => return Duration::ZERO,
+        let process = match contender {
+            Contender::Mifd => Some(&self.mifd),
+            Contender::Resolved => self.resolved.as_ref(),
+            Contender::Direct | Contender::Floor => None,
         };
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let nanoseconds = tasks.filter_map(|task| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        process.map_or(Duration::ZERO, |process| Usage::of(process).cpu)
     }
+}
+
+fn start_resolved(world: &World) -> Process {
+    fs::create_dir_all("/run/systemd/resolve").expect("a folder");
+    fs::create_dir_all("/etc/systemd").expect("a folder");
+    fs::write("/etc/systemd/resolved.conf", SETTINGS).expect("its settings");
+    let mut command = Command::new(RESOLVED);
+    command.env("SYSTEMD_LOG_LEVEL", "warning");
+    world.universe.host().spawn("resolved", command)
 }
 
 async fn ask_server(name: &str) {

@@ -3,7 +3,6 @@
 use crate::contender::Contender;
 use crate::load::{Load, Measured};
 use mif_tests::report::{Bound, Quantity, Report};
-use std::io::Write;
 
 const P50: Quantity = Quantity::less("p50", "us");
 const RATE: Quantity = Quantity::more("rate", "per second");
@@ -31,9 +30,4 @@ pub fn goals(report: &mut Report) {
 
 fn case(load: Load) -> String {
     format!("{} outstanding, {}", load.outstanding, if load.cached { "cached" } else { "uncached" })
-}
-
-/// Writes a line for people; a reader that left has heard enough.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -5,10 +5,10 @@ use mif::TranslateOptions;
 use mif::wire::Family;
 use mif_tests::cable::Cable;
 use mif_tests::node::Node;
+use mif_tests::report::{Quantity, Report, microseconds};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::ServedHost;
 use mif_tests::universe::Universe;
-use std::fs;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::{Duration, Instant};
 use zbus::OwnedObjectPath;
@@ -29,24 +29,40 @@ pub struct World {
     /// mifd and its bus.
     pub host: ServedHost,
     fast: Cable,
-    _dead: (Cable, UdpSocket),
+}
+
+/// The link with the fast server and that with the dead one.
+pub struct Links {
+    fast: Cable,
+    dead: Cable,
+    _silent: UdpSocket,
+}
+
+/// Builds them.
+pub async fn links(universe: &Universe) -> Links {
+    let fast = link(universe, 1).await;
+    respond(fast.far().node(), SocketAddr::new(address(SERVER), 53));
+    let dead = link(universe, 2).await;
+    let silent = dead.far().node().within(|| UdpSocket::bind((address(DEAD), 53)).expect("a port"));
+    for n in 1..=DOMAINS {
+        let (router, server) = (fast.far(), name_server(n));
+        router.add_address(&format!("{server}/64"));
+        let at = SocketAddrV6::new(server.parse().expect("an address"), 53, 0, router.ifindex());
+        respond(router.node(), at.into());
+    }
+    Links { fast, dead, _silent: silent }
 }
 
 impl World {
-    /// Builds it.
-    pub async fn start(universe: &Universe) -> Self {
-        let fast = link(universe, 1).await;
-        respond(fast.far().node(), SocketAddr::new(address(SERVER), 53));
-        let dead = link(universe, 2).await;
-        let silent = dead.far().node().within(|| UdpSocket::bind((address(DEAD), 53)).expect("a port"));
-        let host = ServedHost::start_with(universe, |settings| settings.log("error")).await;
-        for (cable, number, server) in [(&fast, 1, SERVER), (&dead, 2, DEAD)] {
+    /// Has the routers of the links tell what there is.
+    pub fn with(universe: &Universe, host: ServedHost, links: &Links) -> Self {
+        for (cable, number, server) in [(&links.fast, 1, SERVER), (&links.dead, 2, DEAD)] {
             let message = RouterAdvertisement::new(1800)
                 .prefix(&format!("2001:db8:{number}::"), 64, 3600, 1800)
                 .dns_servers(3600, &[server]);
             RawSender::on(cable.far()).send(message.bytes());
         }
-        Self { universe: universe.clone(), host, fast, _dead: (dead, silent) }
+        Self { universe: universe.clone(), host, fast: links.fast.clone() }
     }
 
     /// The provisioning domain with addresses on this link.
@@ -56,17 +72,12 @@ impl World {
     }
 
     /// What mifd's memory grows by with each provisioning domain: one that is there, one that was asked.
-    pub async fn memory_of_provisioning_domains(&self) -> String {
+    pub async fn memory_of_provisioning_domains(&self, report: &mut Report) {
         let router = self.fast.far();
         let before = self.memory();
         let mut paths = Vec::new();
         for n in 1..=DOMAINS {
-            let server = format!("fe80::53:{n:x}");
-            router.add_address(&format!("{server}/64"));
-            let scope = router.ifindex();
-            let at = SocketAddrV6::new(server.parse().expect("an address"), 53, 0, scope);
-            respond(router.node(), at.into());
-            let inside = RouterAdvertisement::new(0).dns_servers(3600, &[&server]);
+            let inside = RouterAdvertisement::new(0).dns_servers(3600, &[&name_server(n)]);
             let message = RouterAdvertisement::new(1800).pvd(0, 1, &format!("n{n}.bench.test"), &inside);
             RawSender::on(router).send(message.bytes());
             let ready = |pvd: &mif::ProvisioningDomain| !pvd.dns_servers.is_empty();
@@ -78,11 +89,10 @@ impl World {
         let begun = self.memory();
         self.ask_each(rest).await;
         let asked = self.memory();
-        format!(
-            "memory a provisioning domain: {:.1} kB when it comes, {:.1} kB more when it is first asked",
-            (there - before) / DOMAINS as f64,
-            (asked - begun) / rest.len() as f64
-        )
+        let case = "memory of a provisioning domain";
+        let mut add = |what, kilobytes| report.add(case, "mifd", Quantity::less(what, "kB"), kilobytes);
+        add("when it comes", (there - before) / DOMAINS as f64);
+        add("when it is first asked", (asked - begun) / rest.len() as f64);
     }
 
     async fn ask_each(&self, pvds: &[OwnedObjectPath]) {
@@ -94,7 +104,7 @@ impl World {
     }
 
     /// What about 1,000 translations that nobody answers do to the others.
-    pub async fn dead_server(&self) -> String {
+    pub async fn dead_server(&self, report: &mut Report) {
         let (fast, dead) = (self.pvd("eth1").await, self.pvd("eth2").await);
         let alone = self.median(&fast, "alone").await;
         let (memory, descriptors) = (self.memory(), self.host.descriptors());
@@ -111,24 +121,24 @@ impl World {
                 }));
             }
         }
-        let (mut most, mut largest) = (0, 0.0_f64);
+        let (mut most, mut largest) = (0_usize, 0.0_f64);
         let mut beside = Vec::new();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(5) {
             beside.push(self.median(&fast, &format!("beside{}", beside.len())).await);
-            most = most.max(self.host.descriptors() - descriptors);
+            most = most.max(self.host.descriptors().saturating_sub(descriptors));
             largest = largest.max(self.memory() - memory);
         }
         beside.sort();
         join_all(waiting).await;
-        let after = self.host.descriptors().saturating_sub(descriptors + CLIENTS);
-        format!(
-            "{} translations of a dead server: p50 of others {} us beside them, {} us alone; {most} descriptors and \
-             {largest:.0} kB more; {after} descriptors left over",
-            CLIENTS * EACH,
-            beside[beside.len() / 2].as_micros(),
-            alone.as_micros()
-        )
+        let left = self.host.descriptors().saturating_sub(descriptors + CLIENTS);
+        let case = format!("{} translations of a dead server", CLIENTS * EACH);
+        let mut add = |what, unit, value| report.add(&case, "mifd", Quantity::less(what, unit), value);
+        add("p50 of others", "us", microseconds(beside[beside.len() / 2]));
+        add("alone", "us", microseconds(alone));
+        add("descriptors", "more", most as f64);
+        add("memory", "kB more", largest);
+        add("left over", "descriptors", left as f64);
     }
 
     async fn median(&self, pvd: &OwnedObjectPath, label: &str) -> Duration {
@@ -145,10 +155,7 @@ impl World {
 
     /// mifd's anonymous memory in kB.
     fn memory(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.host.mifd.process().pid()));
-        let status = status.expect("mifd runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line");
-        line.split_whitespace().next().expect("a number").parse().expect("a number")
+        self.host.mifd.process().status_number("RssAnon:") as f64
     }
 }
 
@@ -158,6 +165,11 @@ async fn link(universe: &Universe, number: usize) -> Cable {
     node.forward();
     cable.far().add_address(&format!("2001:db8:{number}::53/64"));
     cable
+}
+
+/// The address of the name server of the provisioning domain of this number.
+fn name_server(number: usize) -> String {
+    format!("fe80::53:{number:x}")
 }
 
 /// Answers every question of one address with one IPv4 address.
