@@ -5,6 +5,7 @@ mod kept;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::command::{self, say};
 use crate::deps::{Dependencies, Purpose};
@@ -20,6 +21,9 @@ pub struct Options {
     /// What became so many per cent worse than in the last run is named
     #[arg(long, value_name = "PER CENT", default_value_t = 15)]
     worse: u32,
+    /// Everything that there is to measure, however long it takes
+    #[arg(long)]
+    full: bool,
     /// One JSON object for each benchmark on standard output; the tables go to standard error
     #[arg(long)]
     json: bool,
@@ -39,41 +43,78 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
     dependencies.ensure(&[Purpose::Build, Purpose::Run, Purpose::Test, Purpose::Desktop])?;
     dependencies.unpack_peers()?;
     workspace::build(Profile::Release, Programs::All)?;
-    let mut failed = Ok(());
-    for benchmark in chosen {
+    let mut outcome = Ok(());
+    let (begin, mut goals, mut worse) = (Instant::now(), Vec::new(), Vec::new());
+    for benchmark in &chosen {
+        show("\n", false);
         say(benchmark);
-        // One that misses its bound keeps nobody from seeing the others' figures.
-        failed = failed.and(measure(benchmark, options));
+        // One that fails keeps nobody from seeing the others' figures.
+        match measure(benchmark, options) {
+            Ok(mut measured) => {
+                goals.append(&mut measured.goals);
+                worse.append(&mut measured.worse);
+                outcome = outcome.and(measured.outcome);
+            }
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
     }
-    failed
+    summary(chosen.len(), begin.elapsed(), &goals, &worse);
+    outcome
+}
+
+/// What a benchmark came to.
+#[derive(Debug)]
+struct Measured {
+    goals: Vec<kept::Goal>,
+    /// What became worse, each in a line.
+    worse: Vec<String>,
+    outcome: Result<(), Error>,
+}
+
+/// Where all of them ran to their ends, what stands out.
+fn summary(benchmarks: usize, took: Duration, goals: &[kept::Goal], worse: &[String]) {
+    let missed: Vec<&kept::Goal> = goals.iter().filter(|goal| !goal.holds).collect();
+    let held = goals.len() - missed.len();
+    let minutes = took.as_secs_f64() / 60.0;
+    show("\n", false);
+    say(&format!("{benchmarks} benchmarks in {minutes:.1} minutes: {held} of {} goals hold", goals.len()));
+    for goal in missed {
+        say(&format!("  not: {}: {:.2}", goal.figure, goal.value));
+    }
+    worse.iter().for_each(|line| say(line));
 }
 
 const PREFIX: &str = "bench-";
 /// Has a benchmark write JSON to standard output and its table to standard error.
 const JSON: &str = "MIF_BENCH_JSON";
 
-fn measure(benchmark: &str, options: &Options) -> Result<(), Error> {
+fn measure(benchmark: &str, options: &Options) -> Result<Measured, Error> {
     let mut command = Command::new(workspace::program(benchmark, Profile::Release)?);
-    command.args(&options.arguments).env(JSON, "1").stdin(Stdio::null()).stderr(Stdio::inherit());
+    command
+        .args(options.full.then_some("--full"))
+        .args(&options.arguments)
+        .env(JSON, "1")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
     let output = command.output().map_err(|source| command::cannot_start(&command, source))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let Some(measured) = Kept::read(&text) else {
-        // One without figures to keep; it has said what it has to say.
+        // It has failed, or was asked for help.
         show(&text, !options.json);
-        return passed(&command, output.status);
+        let outcome = passed(&command, output.status);
+        return Ok(Measured { goals: Vec::new(), worse: Vec::new(), outcome });
     };
     let file = workspace::target()?.join("bench").join(format!("{benchmark}.json"));
     let former = fs::read_to_string(&file).ok().and_then(|text| Kept::read(&text)).unwrap_or_default();
-    for line in measured.worse_than(&former, options.worse) {
-        say(&line);
-    }
+    let worse = measured.worse_than(&former, options.worse);
+    let goals = measured.goals();
     let failed = |source| Error::File { path: file.clone(), source };
     fs::create_dir_all(file.parent().unwrap_or(&file)).map_err(failed)?;
     fs::write(&file, measured.with_the_rest_of(former).text()).map_err(failed)?;
     if options.json {
         show(&text, true);
     }
-    passed(&command, output.status)
+    Ok(Measured { goals, worse, outcome: passed(&command, output.status) })
 }
 
 fn passed(command: &Command, status: std::process::ExitStatus) -> Result<(), Error> {

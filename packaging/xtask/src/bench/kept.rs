@@ -12,6 +12,17 @@ pub struct Kept {
     rest: serde_json::Map<String, Value>,
 }
 
+/// What was aimed at.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Goal {
+    /// What it is about.
+    pub figure: String,
+    /// How that is.
+    pub value: f64,
+    /// Whether it is as it is to be.
+    pub holds: bool,
+}
+
 /// One quantity of one contender in one case.
 #[derive(Debug, Deserialize, Serialize)]
 struct Row {
@@ -35,6 +46,14 @@ impl Kept {
     pub fn text(&self) -> String {
         // Plain data has a text.
         serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// What became of the goals, each with the name of the benchmark.
+    pub fn goals(&self) -> Vec<Goal> {
+        let benchmark = self.rest.get("benchmark").and_then(Value::as_str).unwrap_or_default();
+        let goals = self.rest.get("goals").and_then(Value::as_array).into_iter().flatten();
+        let goals = goals.filter_map(|goal| serde_json::from_value::<Goal>(goal.clone()).ok());
+        goals.map(|goal| Goal { figure: format!("{benchmark}: {}", goal.figure), ..goal }).collect()
     }
 
     /// A line for each figure of ours that is more than `percent` worse than it was. Those of others say how the machine
@@ -116,6 +135,15 @@ mod tests {
         assert_eq!(medians, [3.0, 2.0]);
         assert_eq!(read.rows[1].rest["values"], serde_json::json!([2.0]));
         assert_eq!(read.rest["benchmark"], "start");
+    }
+
+    #[test]
+    fn goals_are_those_of_a_benchmark() {
+        let text = r#"{"benchmark": "send", "rows": [], "goals": [
+            {"figure": "a packet", "value": 1.5, "bound": {"at-most": 2.0}, "holds": true, "promised": true}]}"#;
+        let goals = Kept::read(text).unwrap().goals();
+        assert_eq!((goals[0].figure.as_str(), goals[0].holds), ("send: a packet", true));
+        assert!(kept(&[]).goals().is_empty());
     }
 
     #[test]

@@ -4,8 +4,10 @@ use crate::hostile::Kind;
 use mif_tests::report::{Bound, Quantity, Report};
 
 const ALONE: Quantity = Quantity::less("p99 alone", "us");
-const BESIDE: Quantity = Quantity::less("beside its hostile client", "us");
+const BESIDE: Quantity = Quantity::less("beside", "us");
 const LONGER: Quantity = Quantity::less("longer", "times");
+const BUS_ALONE: Quantity = Quantity::told("the bus alone", "us");
+const BUS_BESIDE: Quantity = Quantity::told("the bus meanwhile", "us");
 const MIFD: &str = "mifd";
 
 /// The 99th percentiles of one round, in microseconds.
@@ -24,13 +26,16 @@ impl Round {
     pub fn add(self, kind: Kind, report: &mut Report) {
         let [mifd, idle, bus] = self.alone;
         let case = kind.to_string();
-        for (who, alone, beside) in [
-            (MIFD, mifd, self.beside_mifd[0]),
-            ("a service that does nothing", idle, self.beside_idle[0]),
-            ("the bus, beside mifd's", bus, self.beside_mifd[1]),
-            ("the bus, beside the other's", bus, self.beside_idle[1]),
-        ] {
-            for (quantity, value) in [(ALONE, alone), (BESIDE, beside), (LONGER, beside / alone)] {
+        for (who, alone, [beside, bus_beside]) in
+            [(MIFD, mifd, self.beside_mifd), ("a service that does nothing", idle, self.beside_idle)]
+        {
+            for (quantity, value) in [
+                (ALONE, alone),
+                (BESIDE, beside),
+                (LONGER, beside / alone),
+                (BUS_ALONE, bus),
+                (BUS_BESIDE, bus_beside),
+            ] {
                 report.add(&case, who, quantity, value);
             }
         }
