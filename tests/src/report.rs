@@ -309,6 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_table_goes_on_below() {
+        const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let mut report = Report::new("start", "from start to settled");
+        for what in NAMES {
+            report.add("ten links", "mifd", Quantity::less(what, "milliseconds"), 1.0);
+        }
+        report.add("ten links", "networkd", Quantity::less("a", "milliseconds"), 2.0);
+        let table = table::of(&report);
+        let lines: Vec<&str> = table.lines().skip(3).collect();
+        assert!(lines.iter().all(|line| line.len() <= 112), "{table}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  mifd ")).count(), 3, "{table}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  networkd ")).count(), 1, "{table}");
+    }
+
+    #[test]
     fn people_read_a_table() {
         let mut report = report();
         report.missing("NetworkManager", "network-manager");

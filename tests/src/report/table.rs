@@ -58,6 +58,11 @@ pub(super) fn of(report: &Report) -> String {
     text
 }
 
+/// How many characters a line of a table may have.
+const WIDTH: usize = 110;
+/// The cell of a quantity that somebody does not have.
+const NOTHING: &str = "-";
+
 /// Who is compared with the others: programs of ours.
 const OURS: [&str; 3] = ["mifd", "mifctl", "mif-applet"];
 
@@ -72,7 +77,8 @@ fn block(text: &mut String, rows: &[&Row]) {
     let find = |who: &str, what: &str| rows.iter().find(|row| row.who == who && row.quantity.what == what);
     for who in &contenders {
         let mut line = vec![(*who).to_owned()];
-        let cells = columns.iter().map(|column| find(who, column).map_or("-".to_owned(), |row| cell(row)));
+        let cells =
+            columns.iter().map(|column| find(who, column).map_or(NOTHING.to_owned(), |row| cell(row)));
         line.extend(cells);
         lines.push(line);
     }
@@ -82,18 +88,34 @@ fn block(text: &mut String, rows: &[&Row]) {
         let ratios: Vec<Option<f64>> = columns.iter().map(ratio).collect();
         if other != ours && ratios.iter().any(Option::is_some) {
             let mut line = vec![format!("{ours} : {other}")];
-            line.extend(ratios.into_iter().map(|ratio| ratio.map_or("-".to_owned(), short)));
+            line.extend(ratios.into_iter().map(|ratio| ratio.map_or(NOTHING.to_owned(), short)));
             lines.push(line);
         }
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..=columns.len()).map(width).collect();
-    for line in &lines {
-        let _ = write!(text, "  {:<1$}", line[0], widths[0]);
-        for (cell, width) in line.iter().zip(&widths).skip(1) {
-            let _ = write!(text, "  {cell:>width$}");
+    write(text, &lines);
+}
+
+/// As many columns beside each other as a line has room for, each time behind the names.
+fn write(text: &mut String, lines: &[Vec<String>]) {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(width).collect();
+    let mut first = 1;
+    while first < widths.len() {
+        let mut end = first + 1;
+        let taken = |end: usize| widths[0] + widths[first..end].iter().map(|width| width + 2).sum::<usize>();
+        while end < widths.len() && taken(end + 1) <= WIDTH {
+            end += 1;
         }
-        let _ = writeln!(text);
+        // Who has nothing in these columns has no line in them.
+        let said = |line: &&Vec<String>| line[first..end].iter().any(|cell| cell != NOTHING);
+        for line in lines.iter().filter(said) {
+            let _ = write!(text, "  {:<1$}", line[0], widths[0]);
+            for (cell, width) in line[first..end].iter().zip(&widths[first..end]) {
+                let _ = write!(text, "  {cell:>width$}");
+            }
+            let _ = writeln!(text);
+        }
+        first = end;
     }
 }
 

@@ -3,7 +3,7 @@
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Bus, MifdSettings, NetworkManager, Networkd};
 use mif_tests::process::Process;
-use mif_tests::report::Report;
+use mif_tests::report::{Arguments, Report};
 use mif_tests::universe::Universe;
 use std::path::Path;
 
@@ -19,17 +19,22 @@ pub enum Contender {
 }
 
 impl Contender {
-    /// Those that can be watched here.
-    pub fn available(report: &mut Report) -> Vec<Self> {
+    /// Those that are wanted and can be watched here, those beside each other that have nothing to do with each other.
+    pub fn chosen(arguments: &Arguments, report: &mut Report) -> Vec<Vec<Self>> {
         let peers = [
             (Self::Networkd, "/lib/systemd/systemd-networkd", "networkd", "systemd"),
             (Self::NetworkManager, "/usr/sbin/NetworkManager", "NetworkManager", "network-manager"),
         ];
-        let mut there = vec![Self::Mifd];
+        let mut there = Vec::new();
         for (contender, path, name, package) in peers {
-            if Path::new(path).exists() { there.push(contender) } else { report.missing(name, package) }
+            match Path::new(path).exists() {
+                true if arguments.wants("who", name) => there.push(contender),
+                true => {}
+                false => report.missing(name, package),
+            }
         }
-        there
+        let ours = if arguments.wants("who", "mifd") { vec![Self::Mifd] } else { Vec::new() };
+        [ours, there].into_iter().filter(|together| !together.is_empty()).collect()
     }
 
     /// Starts it on a machine of its own.
@@ -43,16 +48,15 @@ impl Contender {
             }
             Self::Networkd => {
                 let cable = cable(universe, "two", "eth2").await;
-                let networkd =
-                    Networkd::on(cable.near().node()).link(cable.near(), "[Network]\nIPv6AcceptRA=yes\n");
-                ("networkd", networkd.start().await, cable)
+                let networkd = Networkd::on(cable.near().node()).log("warning");
+                let networkd = networkd.link(cable.near(), "[Network]\nIPv6AcceptRA=yes\n");
+                ("networkd", networkd.spawn(), cable)
             }
             Self::NetworkManager => {
                 let cable = cable(universe, "three", "eth3").await;
                 let sections = "[ipv4]\nmethod=disabled\n[ipv6]\nmethod=auto\nmay-fail=true\n";
                 let manager = NetworkManager::on(cable.near().node()).link(cable.near(), sections);
-                // It says that it has started once a router was heard, and there has been none yet.
-                ("NetworkManager", manager.spawn(), cable)
+                ("NetworkManager", manager.log("WARN").spawn(), cable)
             }
         }
     }

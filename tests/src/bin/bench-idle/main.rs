@@ -1,14 +1,16 @@
 //! `cargo xtask bench idle`: what services cost while nothing, or next to nothing, happens.
 //!
-//! mifd, systemd-networkd and NetworkManager, each on a machine of its own with one link to a router. They are watched at
-//! the same time: with a router that is silent (as one that advertises every 600 s is for almost all of the time), and with
-//! one that advertises every 4 s. Wake-ups are those of all threads.
+//! Each on a machine of its own with one link to a router: mifd, and when that has ended systemd-networkd and
+//! NetworkManager at the same time, for mifd hears what these tell others. They are watched with a router that is silent
+//! (as one that advertises every 600 s is for almost all of the time), and with one that advertises every 4 s. Wake-ups
+//! are those of all threads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod contender;
 
 use contender::Contender;
+use mif_tests::cable::Cable;
 use mif_tests::daemons::Bus;
 use mif_tests::process::Process;
 use mif_tests::report::{Benchmark, Bound, Quantity, Report};
@@ -22,7 +24,10 @@ use tokio::time::{MissedTickBehavior, interval};
 const BENCHMARK: Benchmark = Benchmark {
     name: "idle",
     about: "memory, wake-ups and CPU while next to nothing happens",
-    arguments: &[("seconds", "how long each is watched (60)")],
+    arguments: &[
+        ("seconds", "how long each is watched, twice (60)"),
+        ("who", "mifd, networkd, NetworkManager (all)"),
+    ],
     privilege: Privilege::UserNamespace,
 };
 const PSS: Quantity = Quantity::less("PSS", "MB");
@@ -37,39 +42,45 @@ fn main() -> ExitCode {
     BENCHMARK.run(async |universe, arguments, report| {
         let bus = Bus::start(universe).await;
         let seconds = arguments.number("seconds", 60).max(4);
-        let mut watched = Vec::new();
-        for contender in Contender::available(report) {
-            watched.push(contender.start(universe, &bus).await);
-        }
-        // Time is what this is about.
-        let advertisement = RouterAdvertisement::new(1800)
-            .prefix("2001:db8:1::", 64, 3600, 1800)
-            .dns_servers(3600, &["2001:db8:1::53"]);
-        let advertise = || {
-            for (_, _, cable) in &watched {
-                RawSender::on(cable.far()).send(advertisement.bytes());
+        for together in Contender::chosen(arguments, report) {
+            let mut watched = Vec::new();
+            for contender in together {
+                watched.push(contender.start(universe, &bus).await);
             }
-        };
-        advertise();
-        tokio::time::sleep(SETTLING).await;
-        let processes: Vec<(&str, &Process)> =
-            watched.iter().map(|(name, process, _)| (*name, process)).collect();
-        let silent = Watch::begin(&processes);
-        tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
-        silent.end(SILENT, seconds, report);
-        let talkative = Watch::begin(&processes);
-        let mut pace = interval(PERIOD);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for _ in 0..seconds / 4 {
-            pace.tick().await;
-            advertise();
+            watch(&watched, seconds, report).await;
+            for (_, process, _) in watched {
+                process.terminate().await;
+            }
         }
-        pace.tick().await;
-        talkative.end("an advertisement every 4 s", seconds / 4 * 4, report);
         report.goal("MB, PSS of mifd, idle", report.median(SILENT, "mifd", PSS), Bound::AtMost(5.0));
         let wakeups = report.median(SILENT, "mifd", WAKEUPS);
         report.goal("wake-ups per minute of mifd, idle", wakeups, Bound::AtMost(1.0));
     })
+}
+
+async fn watch(watched: &[(&str, Process, Cable)], seconds: usize, report: &mut Report) {
+    let advertisement = RouterAdvertisement::new(1800)
+        .prefix("2001:db8:1::", 64, 3600, 1800)
+        .dns_servers(3600, &["2001:db8:1::53"]);
+    let senders: Vec<RawSender> = watched.iter().map(|(_, _, cable)| RawSender::on(cable.far())).collect();
+    let advertise = || senders.iter().for_each(|sender| sender.send(advertisement.bytes()));
+    let processes: Vec<(&str, &Process)> =
+        watched.iter().map(|(name, process, _)| (*name, process)).collect();
+    // Time is what this is about.
+    advertise();
+    tokio::time::sleep(SETTLING).await;
+    let silent = Watch::begin(&processes);
+    tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
+    silent.end(SILENT, seconds, report);
+    let talkative = Watch::begin(&processes);
+    let mut pace = interval(PERIOD);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for _ in 0..seconds / 4 {
+        pace.tick().await;
+        advertise();
+    }
+    pace.tick().await;
+    talkative.end("an advertisement every 4 s", seconds / 4 * 4, report);
 }
 
 /// Processes from a moment on.
