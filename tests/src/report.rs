@@ -133,6 +133,17 @@ impl Report {
         Self { benchmark, about, machine, rows, goals, missing, notes, setting }
     }
 
+    /// The buses on which it is to be measured, those that are not there named as missing.
+    ///
+    /// # Panics
+    /// When one is asked for that is not known.
+    pub fn buses(&mut self, arguments: &Arguments, default: &[BusProgram]) -> Vec<BusProgram> {
+        let (there, missing): (Vec<_>, Vec<_>) =
+            arguments.buses(default).into_iter().partition(|program| program.is_there());
+        missing.into_iter().for_each(|program| self.missing(program.name(), program.name()));
+        there
+    }
+
     /// What is added and asked from now on is about this bus. Figures on dbus-daemon have no word for it.
     pub fn on(&mut self, bus: BusProgram) {
         self.setting = match bus {
@@ -319,8 +330,8 @@ mod tests {
         let table = table::of(&report);
         let lines: Vec<&str> = table.lines().skip(3).collect();
         assert!(lines.iter().all(|line| line.len() <= 112), "{table}");
-        assert_eq!(lines.iter().filter(|line| line.starts_with("  mifd ")).count(), 3, "{table}");
-        assert_eq!(lines.iter().filter(|line| line.starts_with("  networkd ")).count(), 1, "{table}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  mifd  ")).count(), 3, "{table}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  networkd  ")).count(), 1, "{table}");
     }
 
     #[test]

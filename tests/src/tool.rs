@@ -54,6 +54,11 @@ pub fn command(program: &str) -> Command {
     }
 }
 
+/// Whether it is installed.
+pub fn is_there(program: &str) -> bool {
+    find(program).is_some()
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     SEARCH_PATH.split(':').map(|folder| PathBuf::from(folder).join(program)).find(|path| path.is_file())
 }

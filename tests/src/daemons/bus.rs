@@ -103,6 +103,14 @@ impl BusProgram {
         }
     }
 
+    /// Whether it can be started here.
+    pub fn is_there(self) -> bool {
+        match self {
+            Self::DbusDaemon => tool::is_there("dbus-daemon"),
+            Self::DbusBroker => tool::is_there("dbus-broker-launch"),
+        }
+    }
+
     /// The part of its name that the other one does not have.
     pub const fn word(self) -> &'static str {
         match self {

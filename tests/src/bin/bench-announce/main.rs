@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         let router = universe.node("router");
         let cable = Cable::between(universe.host().end(LINK), router.end("lan")).await;
         let contenders = Contender::chosen(arguments, report);
-        for program in arguments.buses(&BusProgram::ALL) {
+        for program in report.buses(arguments, &BusProgram::ALL) {
             report.on(program);
             let bus = Bus::start_program(universe, program).await;
             for _ in 0..arguments.rounds(3) {

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         let everywhere = sched_getaffinity(Pid::this()).expect("the processors of this program");
         let one = first_of(&everywhere);
         let mut ports = FIRST_PORT..;
-        for program in arguments.buses(&BusProgram::ALL) {
+        for program in report.buses(arguments, &BusProgram::ALL) {
             report.on(program);
             for (title, processors) in [("everything on one processor", &one), ("free", &everywhere)] {
                 sched_setaffinity(Pid::this(), processors).expect("choose processors");

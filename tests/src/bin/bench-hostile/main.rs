@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         let cable = Cable::between(universe.host().end("eth1"), far).await;
         cable.near().add_address("192.0.2.2/24");
         universe.host().ip("neighbour replace 192.0.2.99 lladdr 02:00:00:00:00:01 dev eth1 nud permanent");
-        for program in arguments.buses(&BusProgram::ALL) {
+        for program in report.buses(arguments, &BusProgram::ALL) {
             report.on(program);
             let bench = Bench::start(universe, program).await;
             for kind in Kind::ALL.into_iter().filter(|kind| arguments.wants("kinds", kind.word())) {

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             if arguments.full { &[10, 100, 1_000, 3_000, 10_000] } else { &[10, 100, 1_000] };
         let counts = arguments.numbers("links", usual);
         let mut made = 0;
-        let buses = arguments.buses(&[BusProgram::DbusDaemon]);
+        let buses = report.buses(arguments, &[BusProgram::DbusDaemon]);
         for count in &counts {
             links::make(universe.host(), made, *count).await;
             made = *count;

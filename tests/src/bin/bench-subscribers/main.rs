@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         let far = universe.node("router").end("lan");
         let cable = Cable::between(universe.host().end("eth1"), far).await;
         cable.near().add_address("192.0.2.2/24");
-        for program in arguments.buses(&BusProgram::ALL) {
+        for program in report.buses(arguments, &BusProgram::ALL) {
             report.on(program);
             let bus = Bus::start_program(universe, program).await;
             let host = ServedHost::on(bus, universe, |settings| settings.log("error")).await;

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             report.missing("resolved", "systemd-resolved");
         }
         let links = world::links(universe).await;
-        for program in arguments.buses(&BusProgram::ALL) {
+        for program in report.buses(arguments, &BusProgram::ALL) {
             report.on(program);
             let bus = Bus::start_program(universe, program).await;
             let host = ServedHost::on(bus, universe, |settings| settings.log("error")).await;
