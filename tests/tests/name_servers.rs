@@ -61,7 +61,8 @@ impl Network {
 
     /// knot with the zone of these tests.
     async fn knot(&self, address: &str) -> Process {
-        // Sixty addresses do not fit into a datagram of EDNS.
+        // Thirty addresses fit into a datagram of EDNS only, and sixty into none.
+        let medium = (1..=30).map(|n| format!("medium AAAA 2001:db8:ffff::{n:x}"));
         let long = (1..=60).map(|n| format!("long AAAA 2001:db8:ffff::{n:x}"));
         let more = (1..=200).map(|n| format!("more A 203.0.113.{n}"));
         let lines = [
@@ -69,6 +70,7 @@ impl Network {
             "www AAAA 2001:db8:ffff::7",
             "v4only 300 A 203.0.113.8",
             "unkept 0 A 203.0.113.9",
+            "brief 1 A 203.0.113.13",
             "first CNAME second",
             "second CNAME third.below",
             "third.below CNAME www",
@@ -80,7 +82,7 @@ impl Network {
             "*.many A 203.0.113.11",
             "xn--bcher-kva A 203.0.113.12",
         ];
-        let lines = lines.into_iter().map(str::to_owned).chain(long).chain(more);
+        let lines = lines.into_iter().map(str::to_owned).chain(medium).chain(long).chain(more);
         lines.fold(Knot::on(self.node(), ip(address)), |knot, line| knot.record(&line)).start().await
     }
 
@@ -184,10 +186,12 @@ async fn check_zone(host: &ServedHost, pvd: &OwnedObjectPath, short: &str, encry
         check_tags(&answer, short, encrypted);
     }
     let long = if encrypted { short } else { "tcp" };
-    for (name, count, truncated) in [("long.test", 60, false), ("more.test", 64, true)] {
+    for (name, count, truncated, transport) in
+        [("medium.test", 30, false, short), ("long.test", 60, false, long), ("more.test", 64, true, long)]
+    {
         let answer = translate(host, pvd, name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((answer.answers.len(), answer.truncated), (count, truncated), "{name}");
-        check_tags(&answer, long, encrypted);
+        check_tags(&answer, transport, encrypted);
     }
     let (kind, text) = refusal(translate(host, pvd, "nobody.test").await);
     assert_eq!(kind, ErrorKind::NameNotFound, "{text}");
@@ -212,7 +216,7 @@ fn knot_answers() {
             assert_eq!(kind, ErrorKind::ServerFailure, "{name}: {text}");
         }
         // What may be kept answers when nobody else does any more.
-        for (name, ttl) in [("v4only.test", 300), ("unkept.test", 0)] {
+        for (name, ttl) in [("v4only.test", 300), ("brief.test", 1), ("unkept.test", 0)] {
             let answer = translate(&host, &pvd, name).await.unwrap();
             let left = answer.answers[0].ttl.unwrap();
             assert!(left <= Duration::from_secs(ttl), "{name}: {left:?}");
@@ -228,6 +232,12 @@ fn knot_answers() {
         );
         assert_eq!(refusal(translate(&host, &pvd, "nobody.test").await).0, ErrorKind::NameNotFound);
         assert_eq!(refusal(translate(&host, &pvd, "unkept.test").await).0, ErrorKind::ServerFailure);
+        // It is gone when its second is over.
+        eventually("a short time to be over", async || match translate(&host, &pvd, "brief.test").await {
+            Ok(kept) => Err(format!("{kept:?}")),
+            error => Ok(assert_eq!(refusal(error).0, ErrorKind::ServerFailure)),
+        })
+        .await;
         network.knot(SERVER).await;
         assert_eq!(
             addresses(&translate(&host, &pvd, "unkept.test").await.unwrap()),
