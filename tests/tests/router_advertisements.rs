@@ -202,6 +202,33 @@ fn preferred_for(message: &Message, of: IpAddr) -> f64 {
     seconds_until(&json!({"type": "t", "data": until.as_micros() as u64}))
 }
 
+/// No test can have the machine sleep; that the end is waited for by the clock that goes on meanwhile can be seen.
+#[test]
+fn ends_are_waited_for_on_the_clock_that_goes_on_while_the_machine_sleeps() {
+    universe::run(async |universe| {
+        let cable = cable_to_router(&universe).await;
+        let served = ServedHost::start(&universe).await;
+        let advertisement = RouterAdvertisement::new(900).prefix("2001:db8:1::", 64, 900, 900);
+        RawSender::on(cable.far()).send(advertisement.bytes());
+        served.pvd_where(ROUTER, |pvd| !pvd.addresses.is_empty()).await;
+        let descriptors = format!("/proc/{}/fdinfo", served.mifd.process().pid());
+        eventually("an alarm of CLOCK_BOOTTIME for the end of the advertisement", async || {
+            let alarms: Vec<String> = std::fs::read_dir(&descriptors)
+                .unwrap()
+                .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+                .filter(|descriptor| descriptor.contains("clockid: 7\n"))
+                .collect();
+            let left = |alarm: &String| -> Option<u64> {
+                let value = alarm.split_once("it_value: (")?.1;
+                value.split_once(',')?.0.parse().ok()
+            };
+            let rings = alarms.iter().filter_map(left).any(|left| (800..=900).contains(&left));
+            if rings { Ok(()) } else { Err(format!("{alarms:?}")) }
+        })
+        .await;
+    });
+}
+
 #[test]
 fn the_same_advertisement_again_is_no_news() {
     universe::run(async |universe| {

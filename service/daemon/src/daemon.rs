@@ -139,6 +139,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         snapshots,
         grace,
         heart,
+        alarm: clock::Alarm::new().map_err(|source| system("cannot make a timer", source))?,
         starting: true,
     };
     let first = tokio::select! {
@@ -193,6 +194,8 @@ struct Driver {
     /// How long a link without carrier is believed; it may change.
     grace: latest::Receiver<Duration>,
     heart: Heart,
+    /// Rings when time alone changes something.
+    alarm: clock::Alarm,
     /// Links that were up at start are still being settled.
     starting: bool,
 }
@@ -216,18 +219,12 @@ impl Driver {
     async fn run(mut self, batches: mpsc::Sender<Batch>) {
         loop {
             let timeout = self.engine.next_timeout();
-            let wait = async {
-                match timeout.and_then(|deadline| clock::now().until(deadline)) {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 observation = self.observations.recv() => match observation {
                     Some(observation) => self.observe_all_at_hand(observation),
                     None => return,
                 },
-                () = wait => self.engine.handle_timeout(clock::now()),
+                () = self.alarm.at(timeout) => self.engine.handle_timeout(clock::now()),
                 Ok(()) = self.grace.changed() => {
                     let grace = *self.grace.borrow_and_update();
                     self.engine.set_grace(grace);
