@@ -18,6 +18,13 @@ pub fn now() -> BootTime {
     BootTime::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// How long the machine has slept since it was booted.
+pub fn slept() -> Duration {
+    // First the clock that stands still meanwhile: what else happens in between counts as sleep, not as its opposite.
+    let awake = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    Duration::from_micros(now().as_micros()).saturating_sub(awake)
+}
+
 /// Wakes at moments of CLOCK_BOOTTIME. The timers of tokio stand still while the machine sleeps: what ended meanwhile
 /// would be shown for as long again once it is awake.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use mif_core::plan::{
 };
 use mifd::translate::{Settings, Translator};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use support::dns::{Log, Reply, address, alias, name, serve};
 use support::translation::{asking_for, ip, plan, translate, translator};
@@ -212,6 +213,29 @@ fn answers_say_where_they_come_from() {
             let families: Vec<_> =
                 log.all().into_iter().filter(|asked| asked.name == "short.example").collect();
             assert_eq!(families.len(), 4, "{families:?}");
+        });
+    });
+}
+
+/// hickory's cache counts on a clock that stands still while the machine sleeps.
+#[test]
+fn nothing_is_kept_while_the_machine_sleeps() {
+    static SLEPT: AtomicU64 = AtomicU64::new(5_000);
+    universe("nothing_is_kept_while_the_machine_sleeps", || {
+        let log = one_link();
+        runtime().block_on(async {
+            let slept = || Duration::from_millis(SLEPT.load(Ordering::Relaxed));
+            let translator = translator().with_sleep(slept);
+            let www = plan("e1", &[SERVER], &["www.example"]);
+            let asked = async |after| {
+                SLEPT.store(after, Ordering::Relaxed);
+                assert_eq!(translate(&translator, &www).await.answers.len(), 2);
+                log.count("www.example")
+            };
+            assert_eq!(asked(5_000).await, 2);
+            assert_eq!(asked(5_200).await, 2, "no time passes between two looks at clocks");
+            assert_eq!(asked(65_000).await, 4);
+            assert_eq!(asked(65_000).await, 4);
         });
     });
 }

@@ -89,6 +89,13 @@ impl Translator {
         self
     }
 
+    /// With another measure of how long the machine has slept since it was booted: what is cached does not outlive that.
+    #[must_use]
+    pub fn with_sleep(mut self, slept: fn() -> Duration) -> Self {
+        self.resolvers = self.resolvers.with_sleep(slept);
+        self
+    }
+
     /// A translator for a machine with these settings.
     pub fn new(settings: Settings) -> Self {
         let Settings { hosts, certificates, encryption, systems } = settings;

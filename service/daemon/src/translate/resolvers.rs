@@ -2,6 +2,7 @@
 
 use super::servers::Servers;
 use super::trust::Trust;
+use crate::clock;
 use crate::socket::Scope;
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{
@@ -22,10 +23,33 @@ const LONGEST_POSITIVE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest time that the absence of one is kept (RFC 2308 5: one to three hours).
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(60 * 60);
 
+/// From here on it is sleep, and not the time between two looks at clocks.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+
 /// The resolvers, by provisioning domain.
 pub(super) struct Resolvers {
     trust: Arc<Trust>,
-    by_pvd: Mutex<BTreeMap<(Serial, Purpose), Entry>>,
+    known: Mutex<Known>,
+    /// How long the machine has slept since it was booted.
+    slept: fn() -> Duration,
+}
+
+#[derive(Default)]
+struct Known {
+    by_pvd: BTreeMap<(Serial, Purpose), Entry>,
+    /// How long the machine had slept when they were made.
+    slept: Duration,
+}
+
+impl Known {
+    /// hickory's cache counts on a clock that stands still while the machine sleeps, and connections do not outlive
+    /// that: after it they begin with nothing.
+    fn wake(&mut self, slept: Duration) {
+        if slept.abs_diff(self.slept) >= SHORTEST_SLEEP {
+            self.by_pvd.clear();
+            self.slept = slept;
+        }
+    }
 }
 
 /// What a resolver is for: its questions and its servers are others.
@@ -44,7 +68,12 @@ struct Entry {
 
 impl Resolvers {
     pub(super) fn new(trust: Trust) -> Self {
-        Self { trust: Arc::new(trust), by_pvd: Mutex::default() }
+        Self { trust: Arc::new(trust), known: Mutex::default(), slept: clock::slept }
+    }
+
+    /// With another measure of the machine's sleep.
+    pub(super) fn with_sleep(self, slept: fn() -> Duration) -> Self {
+        Self { slept, ..self }
     }
 
     /// The resolver for `plan`: the one of before, unless its servers have changed. Then what is cached may be wrong,
@@ -58,7 +87,9 @@ impl Resolvers {
         scope: Scope,
         (dns, purpose): (&DnsPlan, Purpose),
     ) -> Result<Resolver<Servers>, NetError> {
-        let mut by_pvd = self.lock();
+        let mut known = self.lock();
+        known.wake((self.slept)());
+        let by_pvd = &mut known.by_pvd;
         let key = (plan.pvd, purpose);
         if let Some(entry) = by_pvd.get(&key).filter(|entry| entry.servers.are(&dns.servers)) {
             entry.servers.ask_from(&dns.servers);
@@ -72,17 +103,17 @@ impl Resolvers {
 
     /// Drops the resolver of `pvd` and all that it has cached.
     pub(super) fn forget(&self, pvd: Serial) {
-        self.lock().retain(|(of, _), _| *of != pvd);
+        self.lock().by_pvd.retain(|(of, _), _| *of != pvd);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Serial, Purpose), Entry>> {
-        self.by_pvd.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Resolvers {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_set().entries(self.lock().keys()).finish()
+        out.debug_set().entries(self.lock().by_pvd.keys()).finish()
     }
 }
 
