@@ -66,7 +66,7 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
 #[derive(Debug)]
 struct Measured {
     goals: Vec<kept::Goal>,
-    /// What became worse, each in a line.
+    /// What became worse or could not be measured, each in a line.
     worse: Vec<String>,
     outcome: Result<(), Error>,
 }
@@ -85,6 +85,8 @@ fn summary(benchmarks: usize, took: Duration, goals: &[kept::Goal], worse: &[Str
 }
 
 const PREFIX: &str = "bench-";
+/// How a benchmark ends that only root can run: no failure of those who are not.
+const NEEDS_ROOT: i32 = 77;
 /// Has a benchmark write JSON to standard output and its table to standard error.
 const JSON: &str = "MIF_BENCH_JSON";
 
@@ -101,8 +103,10 @@ fn measure(benchmark: &str, options: &Options) -> Result<Measured, Error> {
     let Some(measured) = Kept::read(&text) else {
         // It has failed, or was asked for help.
         show(&text, !options.json);
-        let outcome = passed(&command, output.status);
-        return Ok(Measured { goals: Vec::new(), worse: Vec::new(), outcome });
+        let needs_root = output.status.code() == Some(NEEDS_ROOT);
+        let outcome = if needs_root { Ok(()) } else { passed(&command, output.status) };
+        let skipped = needs_root.then(|| format!("not measured: {benchmark}, which needs root"));
+        return Ok(Measured { goals: Vec::new(), worse: skipped.into_iter().collect(), outcome });
     };
     let file = workspace::target()?.join("bench").join(format!("{benchmark}.json"));
     let former = fs::read_to_string(&file).ok().and_then(|text| Kept::read(&text)).unwrap_or_default();

@@ -1,10 +1,14 @@
 //! The head that all benchmarks have.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use super::{Arguments, Report};
 use crate::universe::{self, Privilege, Universe};
 use crate::{peers, tool};
+
+/// How a benchmark ends that only root can run. `cargo xtask bench` goes on without it.
+const NEEDS_ROOT: u8 = 77;
 
 /// A program that measures: a universe with the unpacked peers in it, arguments, a report.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,11 @@ impl Benchmark {
             Ok(arguments) => arguments,
             Err(code) => return code,
         };
+        if self.privilege == Privilege::Root && !nix::unistd::geteuid().is_root() {
+            let _ =
+                writeln!(std::io::stderr().lock(), "{}: this needs several users: run it as root", self.name);
+            return ExitCode::from(NEEDS_ROOT);
+        }
         let measure = async move |universe: Universe| {
             peers::mount_if_unpacked();
             let mut report = Report::new(self.name, self.about);
