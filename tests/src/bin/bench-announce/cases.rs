@@ -3,7 +3,7 @@
 use crate::contender::{Contender, LEASED, Running};
 use crate::fresh::{self, FRESH, Leased};
 use crate::kernel::Kernel;
-use crate::listener::{Delay, Listener, now};
+use crate::listener::{Delay, Listener, PATIENCE, now};
 use mif_tests::cable::Cable;
 use mif_tests::daemons::Dhcpcd;
 use mif_tests::node::Node;
@@ -117,7 +117,7 @@ impl Round<'_> {
         let mut delays = Vec::new();
         for number in 0..self.changes {
             let name = format!("new{number}");
-            delays.push(self.change(LINK, || kernel.add_link(&name)).await);
+            delays.extend(self.change(LINK, || kernel.add_link(&name)).await);
             self.listener.quiet(QUIET).await;
             kernel.remove_link(&name);
         }
@@ -129,8 +129,8 @@ impl Round<'_> {
         let (kernel, index) = (Kernel::open(), self.ifindex);
         let (mut come, mut gone) = (Vec::new(), Vec::new());
         for _ in 0..self.changes {
-            come.push(self.change(FIRST, || kernel.add_address(ADDRESS, index)).await);
-            gone.push(self.change(FIRST_GONE, || kernel.remove_address(ADDRESS, index)).await);
+            come.extend(self.change(FIRST, || kernel.add_address(ADDRESS, index)).await);
+            gone.extend(self.change(FIRST_GONE, || kernel.remove_address(ADDRESS, index)).await);
         }
         self.add(FIRST, &come);
         self.add(FIRST_GONE, &gone);
@@ -142,8 +142,8 @@ impl Round<'_> {
         (come, gone) = (Vec::new(), Vec::new());
         for number in 0..self.changes {
             let address = Ipv4Addr::new(198, 51, 100, u8::try_from(number % 250 + 1).expect("an octet"));
-            come.push(self.change(SECOND, || kernel.add_address(address, index)).await);
-            gone.push(self.change(SECOND_GONE, || kernel.remove_address(address, index)).await);
+            come.extend(self.change(SECOND, || kernel.add_address(address, index)).await);
+            gone.extend(self.change(SECOND_GONE, || kernel.remove_address(address, index)).await);
         }
         self.add(SECOND, &come);
         self.add(SECOND_GONE, &gone);
@@ -161,7 +161,7 @@ impl Round<'_> {
             let message = RouterAdvertisement::new(1800)
                 .prefix(&format!("2001:db8:{number:x}::"), 64, 3600, 1800)
                 .dns_servers(3600, &["2001:db8::53"]);
-            delays.push(self.change(ROUTER, || sender.send(message.bytes())).await);
+            delays.extend(self.change(ROUTER, || sender.send(message.bytes())).await);
         }
         self.add(ROUTER, &delays);
         if self.contender == Contender::Mifd {
@@ -204,9 +204,12 @@ impl Round<'_> {
             let since = now();
             links.plug(number);
             let signal = LEASE.signal(self.contender);
-            taken.push(microseconds(self.listener.delay_after(since, LEASE.kernel, signal).await));
+            let delay = self.listener.delay_after(since, LEASE.kernel, signal).await;
+            taken.extend(self.told(LEASE, delay).map(microseconds));
         }
-        self.report.add(LEASE.name, self.contender.name(), SIGNAL, median(taken));
+        if !taken.is_empty() {
+            self.report.add(LEASE.name, self.contender.name(), SIGNAL, median(taken));
+        }
         links.end().await;
         if let Some(client) = client {
             client.terminate().await;
@@ -223,21 +226,36 @@ impl Round<'_> {
         let mut delays = Vec::new();
         for number in 0..self.changes {
             let write = || fresh::write_lease(link, &address, number);
-            delays.push(self.change(FILE, write).await);
+            delays.extend(self.change(FILE, write).await);
         }
         self.add(FILE, &delays);
         fresh::forget_leases();
         kernel.remove_address(ADDRESS, self.ifindex);
     }
 
-    async fn change(&mut self, case: Case, make: impl FnOnce()) -> Delay {
+    async fn change(&mut self, case: Case, make: impl FnOnce()) -> Option<Delay> {
         self.listener.quiet(QUIET).await;
         let since = now();
         make();
-        self.listener.delay(since, case.kernel, case.signal(self.contender)).await
+        let delay = self.listener.delay(since, case.kernel, case.signal(self.contender)).await;
+        self.told(case, delay)
+    }
+
+    /// Says that somebody was silent; mifd never is.
+    fn told<T>(&mut self, case: Case, delay: Option<T>) -> Option<T> {
+        if delay.is_none() {
+            let who = self.contender.name();
+            let words = format!("{who} did not tell in {} s: {}", PATIENCE.as_secs(), case.name);
+            assert!(self.contender != Contender::Mifd, "{words}");
+            self.report.note(&words);
+        }
+        delay
     }
 
     fn add(&mut self, case: Case, delays: &[Delay]) {
+        if delays.is_empty() {
+            return;
+        }
         let of = |pick: fn(&Delay) -> Duration| median(delays.iter().map(pick).map(microseconds).collect());
         let who = self.contender.name();
         self.report.add(case.name, who, SIGNAL, of(|delay| delay.signal));

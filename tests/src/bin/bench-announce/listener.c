@@ -231,20 +231,19 @@ int main(int count, char **arguments) {
     fflush(stdout);
     for (;;) {
         int result;
-        while ((result = sd_bus_process(bus, NULL)) > 0)
-            ;
+        /* What the kernel has said by now comes first, as it does everywhere. */
+        do {
+            read_netlink(sources[NETLINK].fd);
+            for (int i = ROUTERS; i <= FILES; i++)
+                read_others(sources[i].fd, i);
+            result = sd_bus_process(bus, NULL);
+        } while (result > 0);
         check(result, "process");
         for (int i = 0; i < SOURCES; i++)
             sources[i].events = POLLIN;
         sources[BUS].events = (short)sd_bus_get_events(bus);
         if (poll(sources, SOURCES, -1) < 0 && errno != EINTR)
             check(-1, "poll");
-        /* What the kernel says comes first, here as there. */
-        if (sources[NETLINK].revents)
-            read_netlink(sources[NETLINK].fd);
-        for (int i = ROUTERS; i <= FILES; i++)
-            if (sources[i].revents)
-                read_others(sources[i].fd, i);
         if (sources[INPUT].revents)
             read_input(bus);
     }

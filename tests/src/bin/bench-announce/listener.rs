@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// The source of the client, and what it is compiled to.
 pub const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/bench-announce/listener.c");
@@ -15,6 +16,9 @@ pub const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/bench-ann
 pub const PROGRAM: &str = "/tmp/listener";
 /// What it watches: where dhclient writes its leases.
 pub const FOLDER: &str = "/var/lib/dhcp";
+
+/// How long a signal is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A time on the clock that both programs have (CLOCK_MONOTONIC).
 pub fn now() -> Duration {
@@ -70,35 +74,34 @@ impl Listener {
 
     /// Waits until it has heard nothing for so long, and forgets what it heard before.
     pub async fn quiet(&mut self, long: Duration) {
-        while tokio::time::timeout(long, self.heard.recv()).await.is_ok() {}
+        while timeout(long, self.heard.recv()).await.is_ok() {}
     }
 
-    /// Waits for a signal that comes after `since`: how long after, and how long after that the kernel's word `floor`
-    /// came.
-    pub async fn delay(&mut self, since: Duration, floor: &str, signal: &str) -> Delay {
+    /// Waits for a signal that comes after `since`: how long after it the signal came, and the kernel's word `floor`.
+    /// Nothing when it does not come in time.
+    pub async fn delay(&mut self, since: Duration, floor: &str, signal: &str) -> Option<Delay> {
         let mut first = None;
         let awaited = async {
             loop {
                 let heard = self.heard.recv().await.expect("the client runs");
-                if heard.at < since {
-                    continue;
-                }
-                if heard.what == floor && first.is_none() {
-                    first = Some(heard.at);
-                } else if is(&heard.what, signal) {
+                if heard.at >= since && heard.what == floor {
+                    first = first.or(Some(heard.at));
+                } else if heard.at >= since && is(&heard.what, signal) {
                     break heard.at;
                 }
             }
         };
-        let at = completes(&format!("{signal} after {floor:?}"), awaited).await;
+        let at = timeout(PATIENCE, awaited).await.ok()?;
         let first = first.unwrap_or_else(|| panic!("the client did not hear {floor:?} before the signal"));
-        Delay { floor: first - since, signal: at - since }
+        Some(Delay { floor: first - since, signal: at - since })
     }
 
     /// Waits for a signal that comes after the kernel's word `mark`, which comes after `since`: how long after it.
-    pub async fn delay_after(&mut self, since: Duration, mark: &str, signal: &str) -> Duration {
+    /// Nothing when it does not come in time.
+    pub async fn delay_after(&mut self, since: Duration, mark: &str, signal: &str) -> Option<Duration> {
         let marked = self.until(since, mark, |what| what == mark).await;
-        self.until(marked, signal, |what| is(what, signal)).await - marked
+        let told = self.until(marked, signal, |what| is(what, signal));
+        Some(timeout(PATIENCE, told).await.ok()? - marked)
     }
 
     /// Has it send a signal to itself: how long until it has it.

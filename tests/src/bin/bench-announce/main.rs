@@ -31,7 +31,7 @@ const BENCHMARK: Benchmark = Benchmark {
     about: "from a change to the signal that tells a client of it",
     arguments: &[
         ("rounds", "how many (3)"),
-        ("changes", "of a kind in a round (30)"),
+        ("changes", "of a kind in a round (20)"),
         ("who", "mifd, networkd, NetworkManager (all)"),
         ("cases", "links, addresses, routers, leases, files (all)"),
         ("bus", "daemon, broker or both of them (both)"),
@@ -75,7 +75,7 @@ async fn round(
         contender,
         running: &running,
         listener: &mut listener,
-        changes: arguments.number("changes", 30).max(1),
+        changes: arguments.number("changes", 20).max(1),
         report,
         ifindex: cable.near().ifindex(),
     };
