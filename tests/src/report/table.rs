@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Bound, Goal, Report, Row, ratio_of_rounds};
+use super::{Better, Bound, Goal, Report, Row, ratio_of_rounds};
 
 /// One block a case: a line for each contender, a column for each quantity, median and spread.
 pub(super) fn of(report: &Report) -> String {
@@ -84,7 +84,10 @@ fn block(text: &mut String, rows: &[&Row]) {
     }
     let ours = contenders.iter().find(|who| OURS.contains(who));
     for (ours, other) in ours.into_iter().flat_map(|ours| contenders.iter().map(move |other| (ours, other))) {
-        let ratio = |what: &&str| ratio_of_rounds(find(ours, what)?, find(other, what)?);
+        // What is only told for others to be read against is not compared.
+        let compared = |row: &&&&Row| row.quantity.better != Better::Neither;
+        let ratio =
+            |what: &&str| ratio_of_rounds(find(ours, what).as_ref().filter(compared)?, find(other, what)?);
         let ratios: Vec<Option<f64>> = columns.iter().map(ratio).collect();
         if other != ours && ratios.iter().any(Option::is_some) {
             let mut line = vec![format!("{ours} : {other}")];

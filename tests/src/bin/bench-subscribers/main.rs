@@ -70,7 +70,7 @@ impl Bench<'_> {
         let rounds = arguments.rounds(30);
         for count in arguments.numbers("subscribers", &[1, 10, 100, 1_000]) {
             let mut audience = Audience::of(&self.host.bus, &pvd, count).await;
-            let case = format!("{count} subscribers");
+            let case = format!("{count} subscriber{}", if count == 1 { "" } else { "s" });
             let mut sender = Sender::start(audience.names());
             for _ in 0..rounds {
                 self.change(&case, &mut audience).await;
