@@ -44,21 +44,22 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
     dependencies.unpack_peers()?;
     workspace::build(Profile::Release, Programs::All)?;
     let mut outcome = Ok(());
-    let (begin, mut goals, mut worse) = (Instant::now(), Vec::new(), Vec::new());
+    let (begin, mut goals, mut stands_out) = (Instant::now(), Vec::new(), Vec::new());
     for benchmark in &chosen {
         show("\n", false);
         say(benchmark);
         // One that fails keeps nobody from seeing the others' figures.
-        match measure(benchmark, options) {
-            Ok(mut measured) => {
-                goals.append(&mut measured.goals);
-                worse.append(&mut measured.worse);
-                outcome = outcome.and(measured.outcome);
-            }
-            Err(error) => outcome = outcome.and(Err(error)),
+        let mut measured = measure(benchmark, options)
+            .unwrap_or_else(|error| Measured { outcome: Err(error), ..Measured::nothing() });
+        goals.append(&mut measured.goals);
+        stands_out.append(&mut measured.stands_out);
+        if let Err(error) = &measured.outcome {
+            say(&error.to_string());
+            stands_out.push(format!("{benchmark} failed"));
         }
+        outcome = outcome.and(measured.outcome);
     }
-    summary(chosen.len(), begin.elapsed(), &goals, &worse);
+    summary(chosen.len(), begin.elapsed(), &goals, &stands_out);
     outcome
 }
 
@@ -67,12 +68,18 @@ pub fn bench(dependencies: &Dependencies, options: &Options) -> Result<(), Error
 struct Measured {
     goals: Vec<kept::Goal>,
     /// What became worse or could not be measured, each in a line.
-    worse: Vec<String>,
+    stands_out: Vec<String>,
     outcome: Result<(), Error>,
 }
 
+impl Measured {
+    fn nothing() -> Self {
+        Self { goals: Vec::new(), stands_out: Vec::new(), outcome: Ok(()) }
+    }
+}
+
 /// Where all of them ran to their ends, what stands out.
-fn summary(benchmarks: usize, took: Duration, goals: &[kept::Goal], worse: &[String]) {
+fn summary(benchmarks: usize, took: Duration, goals: &[kept::Goal], stands_out: &[String]) {
     let missed: Vec<&kept::Goal> = goals.iter().filter(|goal| !goal.holds).collect();
     let held = goals.len() - missed.len();
     let minutes = took.as_secs_f64() / 60.0;
@@ -81,7 +88,7 @@ fn summary(benchmarks: usize, took: Duration, goals: &[kept::Goal], worse: &[Str
     for goal in missed {
         say(&format!("  not: {}: {:.2}", goal.figure, goal.value));
     }
-    worse.iter().for_each(|line| say(line));
+    stands_out.iter().for_each(|line| say(line));
 }
 
 const PREFIX: &str = "bench-";
@@ -106,11 +113,11 @@ fn measure(benchmark: &str, options: &Options) -> Result<Measured, Error> {
         let needs_root = output.status.code() == Some(NEEDS_ROOT);
         let outcome = if needs_root { Ok(()) } else { passed(&command, output.status) };
         let skipped = needs_root.then(|| format!("not measured: {benchmark}, which needs root"));
-        return Ok(Measured { goals: Vec::new(), worse: skipped.into_iter().collect(), outcome });
+        return Ok(Measured { outcome, stands_out: skipped.into_iter().collect(), ..Measured::nothing() });
     };
     let file = workspace::target()?.join("bench").join(format!("{benchmark}.json"));
     let former = fs::read_to_string(&file).ok().and_then(|text| Kept::read(&text)).unwrap_or_default();
-    let worse = measured.worse_than(&former, options.worse);
+    let stands_out = measured.worse_than(&former, options.worse);
     let goals = measured.goals();
     let failed = |source| Error::File { path: file.clone(), source };
     fs::create_dir_all(file.parent().unwrap_or(&file)).map_err(failed)?;
@@ -118,7 +125,7 @@ fn measure(benchmark: &str, options: &Options) -> Result<Measured, Error> {
     if options.json {
         show(&text, true);
     }
-    Ok(Measured { goals, worse, outcome: passed(&command, output.status) })
+    Ok(Measured { goals, stands_out, outcome: passed(&command, output.status) })
 }
 
 fn passed(command: &Command, status: std::process::ExitStatus) -> Result<(), Error> {
