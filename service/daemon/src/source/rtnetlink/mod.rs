@@ -11,6 +11,7 @@ mod link;
 mod message;
 mod route;
 mod socket;
+mod told_addresses;
 mod told_routes;
 mod view;
 
@@ -21,7 +22,6 @@ use super::{Feed, Observation, SourceError};
 use crate::clock;
 use mif_core::configuration::AddressFamily;
 use mif_core::event::{Address, Event, Ifindex};
-use route::NextHops;
 use socket::{Dump, GROUPS, Request};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -184,9 +184,7 @@ impl Rtnetlink {
             let mut dump = Dump::begin(request).map_err(failed)?;
             while let Some(messages) = dump.next().await.map_err(failed)? {
                 for message in messages.filter(|message| message.kind == libc::RTM_NEWROUTE) {
-                    for route in route::decode(message.payload, NextHops::Alive) {
-                        current.insert(&route);
-                    }
+                    View::note(&mut current, message.payload);
                 }
             }
             self.view.reconcile(family, &current, &mut self.events);

@@ -71,6 +71,15 @@ pub(super) fn decode(payload: &[u8], wanted: NextHops) -> Vec<Route> {
     wanted.filter_map(route).collect()
 }
 
+/// The source that the route in the message prefers.
+pub(super) fn preferred_source(payload: &[u8]) -> Option<IpAddr> {
+    let header = RouteHeader::parse(payload).ok()?;
+    let mut attributes = attributes(payload.get(HEADER_LENGTH..)?);
+    attributes.find_map(|(kind, value)| {
+        (kind == libc::RTA_PREFSRC).then(|| read_address(header.address_family, value))?
+    })
+}
+
 /// The header of a route that can be of use, and its destination as long as no attribute names one.
 fn header_of(payload: &[u8]) -> Option<(RouteHeader, Prefix)> {
     let header = RouteHeader::parse(payload).ok()?;
@@ -179,6 +188,20 @@ mod tests {
             protocol: 4,
         };
         assert_eq!(decoded(&message(None, via_router())), [expected]);
+    }
+
+    #[test]
+    fn a_route_may_prefer_a_source() {
+        let source = |attributes| {
+            let message = message(None, attributes);
+            let mut bytes = vec![0; message.buffer_len()];
+            message.emit(&mut bytes);
+            preferred_source(&bytes)
+        };
+        let preferred = RouteAttribute::PrefSource(RouteAddress::Inet("192.0.2.7".parse().unwrap()));
+        assert_eq!(source(vec![preferred]), Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(source(via_router()), None);
+        assert_eq!(preferred_source(&[0; 11]), None);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The routes that the engine was told of.
 //!
-//! The kernel takes routes away without a word: all IPv4 routes of a link that is set down, those whose preferred
-//! source goes, and the one that `ip route replace` replaces. Only knowing what was told makes it possible to say
-//! afterwards what is gone.
+//! The kernel takes routes away without a word: all IPv4 routes of a link that is set down or loses its last address,
+//! those whose preferred source goes, and the one that `ip route replace` replaces. Only knowing what was told makes it
+//! possible to say afterwards what is gone.
 
 use mif_core::configuration::{AddressFamily, Prefix};
 use mif_core::event::{Ifindex, Route};
 use mif_core::limits;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Told routes by link: every default route, and as many others as the engine remembers (and one more, so that it
 /// notices).
@@ -15,11 +16,13 @@ use std::collections::BTreeMap;
 pub(super) struct ToldRoutes {
     /// Those of a link ascending: a handful mostly, for which a tree has too much room.
     by_link: BTreeMap<Ifindex, Vec<Route>>,
+    /// What IPv4 routes prefer as their source, or preferred once: such an address takes them with it.
+    sources: BTreeSet<IpAddr>,
 }
 
 impl ToldRoutes {
     /// Nothing was told.
-    pub(super) const NONE: Self = Self { by_link: BTreeMap::new() };
+    pub(super) const NONE: Self = Self { by_link: BTreeMap::new(), sources: BTreeSet::new() };
 
     /// Whether `route` is to be told: it is new, and there is room for it.
     pub(super) fn insert(&mut self, route: &Route) -> bool {
@@ -30,6 +33,23 @@ impl ToldRoutes {
             Ok(_) | Err(_) => return false,
         }
         true
+    }
+
+    /// A route was told that prefers `source`.
+    pub(super) fn note_source(&mut self, source: IpAddr) {
+        if source.is_ipv4() {
+            self.sources.insert(source);
+        }
+    }
+
+    /// Whether a told route may prefer `source`.
+    pub(super) fn may_prefer(&self, source: IpAddr) -> bool {
+        self.sources.contains(&source)
+    }
+
+    /// Believes `current`, a dump of the IPv4 routes, about what they prefer.
+    pub(super) fn set_sources(&mut self, current: &Self) {
+        self.sources.clone_from(&current.sources);
     }
 
     /// Whether `route` had been told.
@@ -48,14 +68,19 @@ impl ToldRoutes {
         self.by_link.remove(&ifindex);
     }
 
+    /// Takes out the routes of `family` on the link.
+    pub(super) fn take_from_link(&mut self, ifindex: Ifindex, family: AddressFamily) -> Vec<Route> {
+        let Some(told) = self.by_link.get_mut(&ifindex) else { return Vec::new() };
+        let taken = told.extract_if(.., |route| is_of(route, family)).collect();
+        if told.is_empty() {
+            self.by_link.remove(&ifindex);
+        }
+        taken
+    }
+
     /// Whether there are routes of `family` on the link.
     pub(super) fn on_link(&self, ifindex: Ifindex, family: AddressFamily) -> bool {
         self.by_link.get(&ifindex).is_some_and(|told| told.iter().any(|route| is_of(route, family)))
-    }
-
-    /// Whether there are routes of `family` at all.
-    pub(super) fn any(&self, family: AddressFamily) -> bool {
-        self.by_link.keys().any(|ifindex| self.on_link(*ifindex, family))
     }
 
     /// Whether a route to `destination` is known that is not one of `routes`.
@@ -87,7 +112,7 @@ fn is_of(route: &Route, family: AddressFamily) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn route(ifindex: Ifindex, destination: Prefix) -> Route {
         Route { ifindex, destination, gateway: None, metric: 0, protocol: 4 }
@@ -141,6 +166,17 @@ mod tests {
         assert!(!told.others_to(default(), &[route(1, default())]));
         assert!(!told.others_to(host(1), &[]));
         assert!(told.on_link(1, AddressFamily::Ipv4) && !told.on_link(1, AddressFamily::Ipv6));
-        assert!(told.any(AddressFamily::Ipv4) && !told.any(AddressFamily::Ipv6));
+    }
+
+    #[test]
+    fn a_family_of_a_link_is_taken_out() {
+        let mut told = ToldRoutes::NONE;
+        let ipv6 = route(1, Prefix { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), length: 0 });
+        for route in [route(1, default()), route(2, host(1)), ipv6.clone()] {
+            told.insert(&route);
+        }
+        assert_eq!(told.take_from_link(1, AddressFamily::Ipv4), [route(1, default())]);
+        assert_eq!(told.take_from_link(1, AddressFamily::Ipv4), []);
+        assert_eq!(told.iter().cloned().collect::<Vec<_>>(), [ipv6, route(2, host(1))]);
     }
 }

@@ -3,10 +3,11 @@
 use super::driver::Drivers;
 use super::message::Message;
 use super::route::NextHops;
+use super::told_addresses::{Left, ToldAddresses};
 use super::told_routes::ToldRoutes;
 use super::{address, link, route};
 use mif_core::configuration::AddressFamily;
-use mif_core::event::{Address, Event, Ifindex, Link, Route};
+use mif_core::event::{Address, AddressKey, Event, Ifindex, Link, Route};
 use mif_core::{BootTime, text};
 use netlink_packet_core::NLM_F_REPLACE;
 use std::path::PathBuf;
@@ -15,19 +16,34 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub(super) struct View {
     drivers: Drivers,
+    addresses: ToldAddresses,
     routes: ToldRoutes,
-    stale: Vec<AddressFamily>,
+    stale: Vec<Doubt>,
+}
+
+/// Told routes that may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doubt {
+    family: AddressFamily,
+    /// Only those of this link, and only if there still are any when they are looked for.
+    link: Option<Ifindex>,
 }
 
 impl View {
     /// A view of nothing; drivers are asked below `class_net`.
     pub(super) const fn new(class_net: PathBuf) -> Self {
-        Self { drivers: Drivers::new(class_net), routes: ToldRoutes::NONE, stale: Vec::new() }
+        Self {
+            drivers: Drivers::new(class_net),
+            addresses: ToldAddresses::NONE,
+            routes: ToldRoutes::NONE,
+            stale: Vec::new(),
+        }
     }
 
     /// Forgets everything: a dump of everything begins.
     pub(super) fn forget_all(&mut self) {
         self.drivers.forget_all();
+        self.addresses = ToldAddresses::NONE;
         self.routes = ToldRoutes::NONE;
         self.stale.clear();
     }
@@ -35,14 +51,18 @@ impl View {
     /// Adds to `events` what `message`, read at `now`, comes to. Messages about other things are passed over.
     pub(super) fn take(&mut self, message: &Message<'_>, now: BootTime, events: &mut Vec<Event>) {
         match message.kind {
-            libc::RTM_NEWLINK => events.extend(self.link(message.payload)),
+            libc::RTM_NEWLINK => self.link(message.payload, events),
             libc::RTM_DELLINK => {
                 events.extend(link::decode_gone(message.payload).map(|ifindex| self.link_gone(ifindex)));
             }
-            libc::RTM_NEWADDR => events.extend(address::decode(message.payload, now).map(Event::Address)),
+            libc::RTM_NEWADDR => {
+                let address = address::decode(message.payload, now);
+                events.extend(address.inspect(|new| self.addresses.insert(&new.key)).map(Event::Address));
+            }
             libc::RTM_DELADDR => {
-                events
-                    .extend(address::decode(message.payload, now).map(|address| self.address_gone(&address)));
+                if let Some(Address { key, .. }) = address::decode(message.payload, now) {
+                    self.address_gone(key, events);
+                }
             }
             libc::RTM_NEWROUTE => self.new_routes(message, events),
             libc::RTM_DELROUTE => {
@@ -54,14 +74,31 @@ impl View {
         }
     }
 
-    /// A family whose routes may have changed without a word; once for each such change.
+    /// A family whose routes may have changed without a word; once for all such changes of it.
     pub(super) fn take_stale(&mut self) -> Option<AddressFamily> {
-        self.stale.pop()
+        while let Some(Doubt { family, link }) = self.stale.pop() {
+            if link.is_none_or(|link| self.routes.on_link(link, family)) {
+                self.stale.retain(|doubt| doubt.family != family);
+                return Some(family);
+            }
+        }
+        None
     }
 
     /// Whether routes may have changed without a word.
     pub(super) fn is_stale(&self) -> bool {
         !self.stale.is_empty()
+    }
+
+    /// Adds the routes of a message to those of a dump.
+    pub(super) fn note(current: &mut ToldRoutes, payload: &[u8]) {
+        let routes = route::decode(payload, NextHops::Alive);
+        if !routes.is_empty() {
+            route::preferred_source(payload).into_iter().for_each(|source| current.note_source(source));
+        }
+        for route in routes {
+            current.insert(&route);
+        }
     }
 
     /// Adds to `events` how the routes of `family` differ from `current`, a dump of them.
@@ -70,41 +107,60 @@ impl View {
             self.routes.remove(&route);
             events.push(Event::RouteGone { route });
         }
+        if family == AddressFamily::Ipv4 {
+            self.routes.set_sources(current);
+        }
         let new: Vec<Route> = current.iter().filter(|route| self.routes.insert(route)).cloned().collect();
         events.extend(new.into_iter().map(Event::Route));
     }
 
-    fn link(&mut self, payload: &[u8]) -> Option<Event> {
-        let message = link::decode(payload)?;
+    fn link(&mut self, payload: &[u8], events: &mut Vec<Event>) {
+        let Some(message) = link::decode(payload) else { return };
         if !message.admin_up {
-            // Set down: the kernel has flushed its IPv4 routes silently, and can be told to do so with IPv6.
-            for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
-                if self.routes.on_link(message.ifindex, family) {
-                    self.mark_stale(family);
-                }
-            }
+            self.set_down(message.ifindex, events);
         }
-        Some(Event::Link(Link {
+        events.push(Event::Link(Link {
             ifindex: message.ifindex,
             name: text::escape(&message.name),
             alias: message.alias.as_deref().map(text::escape),
             kind: self.drivers.kind(&message),
             state: message.state,
-        }))
+        }));
+    }
+
+    /// The kernel has flushed the link's IPv4 routes silently, and can be told to do so with IPv6.
+    fn set_down(&mut self, ifindex: Ifindex, events: &mut Vec<Event>) {
+        self.ipv4_is_off(ifindex, events);
+        if self.routes.on_link(ifindex, AddressFamily::Ipv6) {
+            self.mark_stale(Doubt { family: AddressFamily::Ipv6, link: Some(ifindex) });
+        }
+    }
+
+    /// No IPv4 route leads out of the link any more, and the kernel does not say so.
+    fn ipv4_is_off(&mut self, ifindex: Ifindex, events: &mut Vec<Event>) {
+        let gone = self.routes.take_from_link(ifindex, AddressFamily::Ipv4);
+        events.extend(gone.into_iter().map(|route| Event::RouteGone { route }));
     }
 
     fn link_gone(&mut self, ifindex: Ifindex) -> Event {
         self.drivers.forget(ifindex);
+        self.addresses.remove_link(ifindex);
         self.routes.remove_link(ifindex);
         Event::LinkGone { ifindex }
     }
 
-    fn address_gone(&mut self, address: &Address) -> Event {
-        // Routes that prefer it as their source, and all of a link without addresses, go silently.
-        if address.key.address.is_ipv4() && self.routes.any(AddressFamily::Ipv4) {
-            self.mark_stale(AddressFamily::Ipv4);
+    fn address_gone(&mut self, key: AddressKey, events: &mut Vec<Event>) {
+        events.push(Event::AddressGone { key });
+        if key.address.is_ipv4() {
+            let left = self.addresses.remove(&key);
+            if left == Left::None {
+                self.ipv4_is_off(key.ifindex, events);
+            }
+            // Before Linux 6.7 those of other links that prefer it as their source go silently, too.
+            if left == Left::Unknown || self.routes.may_prefer(key.address) {
+                self.mark_stale(Doubt { family: AddressFamily::Ipv4, link: None });
+            }
         }
-        Event::AddressGone { key: address.key }
     }
 
     fn new_routes(&mut self, message: &Message<'_>, events: &mut Vec<Event>) {
@@ -114,14 +170,18 @@ impl View {
             && let Some(first) = routes.first()
             && self.routes.others_to(first.destination, &routes)
         {
-            self.mark_stale(AddressFamily::of(first.destination.address));
+            let family = AddressFamily::of(first.destination.address);
+            self.mark_stale(Doubt { family, link: None });
+        }
+        if !routes.is_empty() {
+            route::preferred_source(message.payload).into_iter().for_each(|s| self.routes.note_source(s));
         }
         events.extend(routes.into_iter().filter(|route| self.routes.insert(route)).map(Event::Route));
     }
 
-    fn mark_stale(&mut self, family: AddressFamily) {
-        if !self.stale.contains(&family) {
-            self.stale.push(family);
+    fn mark_stale(&mut self, doubt: Doubt) {
+        if !self.stale.contains(&doubt) {
+            self.stale.push(doubt);
         }
     }
 }
@@ -138,6 +198,7 @@ mod tests {
     use netlink_packet_route::route::{
         RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType,
     };
+    use std::net::IpAddr;
 
     struct Kernel {
         view: View,
@@ -168,14 +229,23 @@ mod tests {
         message
     }
 
+    fn address(text: &str) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        message.header.family = WireFamily::Inet;
+        message.header.index = 4;
+        message.header.prefix_len = 24;
+        message.attributes = vec![AddressAttribute::Address(text.parse().unwrap())];
+        message
+    }
+
     fn default_route(gateway: &str) -> RouteMessage {
+        let gateway: IpAddr = gateway.parse().unwrap();
         let mut message = RouteMessage::default();
-        message.header.address_family = WireFamily::Inet;
+        message.header.address_family = if gateway.is_ipv4() { WireFamily::Inet } else { WireFamily::Inet6 };
         message.header.table = RouteHeader::RT_TABLE_MAIN;
         message.header.kind = RouteType::Unicast;
         message.header.protocol = RouteProtocol::Dhcp;
-        let gateway = RouteAddress::Inet(gateway.parse().unwrap());
-        message.attributes = vec![RouteAttribute::Oif(4), RouteAttribute::Gateway(gateway)];
+        message.attributes = vec![RouteAttribute::Oif(4), RouteAttribute::Gateway(gateway.into())];
         message
     }
 
@@ -212,34 +282,76 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_looked_for_when_a_link_is_set_down() {
+    fn the_ipv4_routes_of_a_link_that_is_set_down_are_gone() {
         let mut kernel = Kernel::new();
         let up = LinkFlags::Up | LinkFlags::LowerUp;
         kernel.say(libc::RTM_NEWLINK, 0, &link(up));
         let route = told(&kernel.say(libc::RTM_NEWROUTE, 0, &default_route("192.0.2.1")));
-        kernel.say(libc::RTM_NEWLINK, 0, &link(LinkFlags::Up));
-        assert!(!kernel.view.is_stale(), "a lost carrier takes no routes");
-        kernel.say(libc::RTM_NEWLINK, 0, &link(LinkFlags::empty()));
-        assert_eq!(kernel.view.take_stale(), Some(AddressFamily::Ipv4));
-        assert!(!kernel.view.is_stale());
-        let mut events = Vec::new();
-        kernel.view.reconcile(AddressFamily::Ipv4, &ToldRoutes::NONE, &mut events);
-        assert_eq!(events, [Event::RouteGone { route }]);
+        let lost_carrier = kernel.say(libc::RTM_NEWLINK, 0, &link(LinkFlags::Up));
+        assert!(matches!(lost_carrier[..], [Event::Link(_)]), "a lost carrier takes no routes");
+        let set_down = kernel.say(libc::RTM_NEWLINK, 0, &link(LinkFlags::empty()));
+        assert!(
+            matches!(&set_down[..], [Event::RouteGone { route: gone }, Event::Link(_)] if *gone == route)
+        );
+        assert!(!kernel.view.is_stale(), "nothing to look for");
     }
 
     #[test]
-    fn routes_are_looked_for_when_an_ipv4_address_goes() {
+    fn ipv6_routes_are_looked_for_when_a_link_is_set_down() {
         let mut kernel = Kernel::new();
-        let mut message = AddressMessage::default();
-        message.header.family = WireFamily::Inet;
-        message.header.index = 4;
-        message.header.prefix_len = 24;
-        message.attributes = vec![AddressAttribute::Address("192.0.2.7".parse().unwrap())];
-        assert!(matches!(kernel.say(libc::RTM_DELADDR, 0, &message)[..], [Event::AddressGone { .. }]));
-        assert!(!kernel.view.is_stale(), "there was no route to lose");
-        kernel.say(libc::RTM_NEWROUTE, 0, &default_route("192.0.2.1"));
-        kernel.say(libc::RTM_DELADDR, 0, &message);
+        let route = told(&kernel.say(libc::RTM_NEWROUTE, 0, &default_route("2001:db8::1")));
+        kernel.say(libc::RTM_NEWLINK, 0, &link(LinkFlags::empty()));
         assert!(kernel.view.is_stale());
+        let mut told_after_all = kernel.view.clone();
+        assert_eq!(kernel.view.take_stale(), Some(AddressFamily::Ipv6));
+        assert!(!kernel.view.is_stale());
+        let mut events = Vec::new();
+        kernel.view.reconcile(AddressFamily::Ipv6, &ToldRoutes::NONE, &mut events);
+        assert_eq!(events, [Event::RouteGone { route: route.clone() }]);
+        assert!(told_after_all.routes.remove(&route));
+        assert_eq!(told_after_all.take_stale(), None, "the kernel has told of it meanwhile");
+    }
+
+    #[test]
+    fn the_last_ipv4_address_takes_the_routes_of_its_link() {
+        let mut kernel = Kernel::new();
+        for text in ["192.0.2.7", "192.0.2.8"] {
+            kernel.say(libc::RTM_NEWADDR, 0, &address(text));
+        }
+        let route = told(&kernel.say(libc::RTM_NEWROUTE, 0, &default_route("192.0.2.1")));
+        let one_of_two = kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.7"));
+        assert!(matches!(one_of_two[..], [Event::AddressGone { .. }]));
+        let last = kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.8"));
+        assert!(
+            matches!(&last[..], [Event::AddressGone { .. }, Event::RouteGone { route: gone }] if *gone == route)
+        );
+        assert!(!kernel.view.is_stale(), "nothing to look for");
+    }
+
+    #[test]
+    fn routes_are_looked_for_when_the_source_goes_that_one_prefers() {
+        let mut kernel = Kernel::new();
+        for text in ["192.0.2.7", "192.0.2.8", "192.0.2.9"] {
+            kernel.say(libc::RTM_NEWADDR, 0, &address(text));
+        }
+        let mut route = default_route("192.0.2.1");
+        route.attributes.push(RouteAttribute::PrefSource(RouteAddress::Inet("192.0.2.7".parse().unwrap())));
+        kernel.say(libc::RTM_NEWROUTE, 0, &route);
+        kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.8"));
+        assert!(!kernel.view.is_stale(), "nobody preferred that");
+        kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.7"));
+        assert_eq!(kernel.view.take_stale(), Some(AddressFamily::Ipv4));
+        kernel.view.reconcile(AddressFamily::Ipv4, &ToldRoutes::NONE, &mut Vec::new());
+        kernel.say(libc::RTM_NEWADDR, 0, &address("192.0.2.7"));
+        kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.7"));
+        assert!(!kernel.view.is_stale(), "no route prefers it any more");
+    }
+
+    #[test]
+    fn routes_are_looked_for_when_an_address_goes_that_nobody_told_of() {
+        let mut kernel = Kernel::new();
+        kernel.say(libc::RTM_DELADDR, 0, &address("192.0.2.7"));
+        assert_eq!(kernel.view.take_stale(), Some(AddressFamily::Ipv4));
     }
 
     #[test]
