@@ -61,14 +61,14 @@ impl Kernel {
         &self.layout
     }
 
-    /// Whether rules can be made at all, tried with one that does nothing: capabilities do not tell, since the network
-    /// namespace may belong to another user namespace. Leaves nothing behind that was not there.
+    /// Whether rules of `family` can be made, and by this process: finds out by removing one that nobody has. To make one,
+    /// if only for a moment, has the kernel part its local and main table for good, which takes long with many routes.
     pub(super) async fn takes_rules(&self, family: AddressFamily) -> io::Result<()> {
-        match self.add_rule_once(family, Rule::End).await {
-            Ok(()) => self.remove_rule(family, Rule::End).await,
-            // An earlier run left it.
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-            Err(error) => Err(error),
+        let nobodys = Rule::LookUp(Mark(self.layout.space.tag()));
+        let message = message::rule(&self.layout, family, nobodys);
+        match self.handle.rule().del(message).execute().await.map_err(|error| cause(&error)) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            result => result,
         }
     }
 
@@ -119,16 +119,12 @@ impl Kernel {
 
     /// Makes a rule; one that is there already is as good.
     pub(super) async fn add_rule(&self, family: AddressFamily, rule: Rule) -> io::Result<()> {
-        match self.add_rule_once(family, rule).await {
+        let mut request = self.handle.rule().add();
+        *request.message_mut() = message::rule(&self.layout, family, rule);
+        match request.execute().await.map_err(|error| cause(&error)) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             result => result,
         }
-    }
-
-    async fn add_rule_once(&self, family: AddressFamily, rule: Rule) -> io::Result<()> {
-        let mut request = self.handle.rule().add();
-        *request.message_mut() = message::rule(&self.layout, family, rule);
-        request.execute().await.map_err(|error| cause(&error))
     }
 
     /// Removes a rule; one that is gone is as good.
