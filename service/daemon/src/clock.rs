@@ -1,8 +1,8 @@
-//! The one place that reads the clock.
+//! The one place that reads the clock, and waits by it.
 
 use mif_core::BootTime;
 use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -25,59 +25,21 @@ pub fn slept() -> Duration {
     Duration::from_micros(now().as_micros()).saturating_sub(awake)
 }
 
-/// Wakes at moments of CLOCK_BOOTTIME. The timers of tokio stand still while the machine sleeps: what ended meanwhile
-/// would be shown for as long again once it is awake.
+/// Waits for one deadline after the other, on CLOCK_BOOTTIME: what ran out while the host was suspended is due when it
+/// is back.
+///
+/// A timer of the runtime stands still meanwhile. It also costs more: the runtime passes through the slots of a wheel, and
+/// is woken several times for a deadline that is a quarter of a second away, and once more for each that is earlier than
+/// all others.
 #[derive(Debug)]
 pub struct Alarm {
     timer: AsyncFd<Timer>,
-    /// What it is set to.
+    /// What the timer is set to, if it has not gone off.
     set: Option<BootTime>,
 }
 
-impl Alarm {
-    /// One that is not set.
-    ///
-    /// # Errors
-    /// Those of timerfd_create(2) and epoll_ctl(2).
-    pub fn new() -> io::Result<Self> {
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        let timer = Timer(TimerFd::new(timerfd::ClockId::CLOCK_BOOTTIME, flags)?);
-        // SAFETY: a TimerFd is open, gives the same number always, and keeps it open until it is dropped.
-        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
-        Ok(Self { timer, set: None })
-    }
-
-    /// Waits for `deadline`; for ever without one. Whoever is tired of it may wait for another one.
-    pub async fn at(&mut self, deadline: Option<BootTime>) {
-        let deadline = deadline.filter(|deadline| *deadline != BootTime::FOREVER);
-        let Some(deadline) = deadline else { return std::future::pending().await };
-        if self.set != Some(deadline) && self.timer.get_ref().set(deadline).is_ok() {
-            self.set = Some(deadline);
-        }
-        while !deadline.passed(now()) {
-            let rung = match self.set {
-                Some(_) => self.timer.readable().await,
-                None => Err(io::ErrorKind::Unsupported.into()),
-            };
-            let Ok(mut rung) = rung else { return at(Some(deadline)).await };
-            // It may have rung for an earlier one, and is read to ring again.
-            let _ = rung.try_io(|timer| Ok(timer.get_ref().0.wait()?));
-        }
-    }
-}
-
-/// A timerfd, as tokio wants it.
 #[derive(Debug)]
 struct Timer(TimerFd);
-
-impl Timer {
-    fn set(&self, moment: BootTime) -> io::Result<()> {
-        // All zeros would switch it off.
-        let since_boot = Duration::from_micros(moment.as_micros().max(1));
-        let once = Expiration::OneShot(TimeSpec::from_duration(since_boot));
-        Ok(self.0.set(once, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
-    }
-}
 
 impl AsRawFd for Timer {
     fn as_raw_fd(&self) -> RawFd {
@@ -85,36 +47,99 @@ impl AsRawFd for Timer {
     }
 }
 
-/// Waits for `deadline`; for ever without one.
-pub async fn at(deadline: Option<BootTime>) {
-    match deadline.and_then(|deadline| now().until(deadline)) {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
+impl Alarm {
+    /// One that is not set. Belongs to the runtime that it is made in.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = Timer(TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags)?);
+        // SAFETY: the timer owns its descriptor and never changes it.
+        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
+        Ok(Self { timer, set: None })
     }
+
+    /// Waits for `deadline`; for ever without one. Cancel safe, and to be called again and again.
+    pub async fn at(&mut self, deadline: Option<BootTime>) {
+        let deadline = deadline.filter(|deadline| *deadline != BootTime::FOREVER);
+        if self.set != deadline {
+            self.set(deadline);
+        }
+        let Some(deadline) = deadline else { return std::future::pending().await };
+        while !deadline.passed(now()) {
+            match self.timer.readable().await {
+                // Setting it again is what makes it unreadable.
+                Ok(mut ready) => ready.clear_ready(),
+                Err(error) => return fail(&error, deadline).await,
+            }
+        }
+        self.set = None;
+    }
+
+    fn set(&mut self, deadline: Option<BootTime>) {
+        let timer = &self.timer.get_ref().0;
+        let done = match deadline {
+            // Zero would switch it off.
+            Some(deadline) => timer.set(
+                Expiration::OneShot(TimeSpec::from_duration(Duration::from_micros(
+                    deadline.as_micros().max(1),
+                ))),
+                TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+            ),
+            None => timer.unset(),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, ?deadline, "a timer cannot be set");
+        }
+        self.set = deadline;
+    }
+}
+
+/// Goes by the runtime's clock, which is worse and better than nothing.
+async fn fail(error: &io::Error, deadline: BootTime) {
+    tracing::warn!(%error, "a timer is not heard");
+    tokio::time::sleep(now().until(deadline).unwrap_or(Duration::MAX)).await;
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
     use futures_util::FutureExt;
 
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    async fn goes_off(alarm: &mut Alarm, deadline: BootTime) {
+        tokio::time::timeout(DEADLINE, alarm.at(Some(deadline))).await.unwrap();
+        assert!(deadline.passed(now()), "too early");
+    }
+
     #[tokio::test]
-    async fn it_rings_at_each_moment_and_not_before() {
+    async fn goes_off_at_each_deadline_and_not_before() {
         let mut alarm = Alarm::new().unwrap();
-        let begin = now();
-        alarm.at(Some(begin)).await;
-        assert!(alarm.at(None).now_or_never().is_none());
-        assert!(alarm.at(Some(BootTime::FOREVER)).now_or_never().is_none());
-        for milliseconds in [20, 10, 30, 30, 5] {
-            let moment = now().after(Duration::from_millis(milliseconds));
-            assert!(alarm.at(Some(moment.after(Duration::from_secs(60)))).now_or_never().is_none());
-            assert!(alarm.at(Some(moment)).now_or_never().is_none());
-            alarm.at(Some(moment)).await;
-            assert!(moment.passed(now()));
-            // Once more for the same moment, which is over.
-            assert!(alarm.at(Some(moment)).now_or_never().is_some());
+        for wait in [30, 0, 5, 5] {
+            goes_off(&mut alarm, now().after(Duration::from_millis(wait))).await;
         }
+    }
+
+    #[tokio::test]
+    async fn the_latest_deadline_counts() {
+        let mut alarm = Alarm::new().unwrap();
+        let (late, soon) = (now().after(Duration::from_secs(3_600)), now().after(Duration::from_millis(20)));
+        assert_eq!(alarm.at(Some(late)).now_or_never(), None);
+        assert_eq!(alarm.at(Some(soon)).now_or_never(), None);
+        assert_eq!(alarm.at(None).now_or_never(), None);
+        goes_off(&mut alarm, soon).await;
+        assert_eq!(alarm.at(Some(late)).now_or_never(), None, "it went off for another deadline");
+        goes_off(&mut alarm, BootTime::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_never_comes_is_none() {
+        let mut alarm = Alarm::new().unwrap();
+        assert_eq!(alarm.at(Some(BootTime::FOREVER)).now_or_never(), None);
+        assert_eq!(alarm.set, None);
     }
 }

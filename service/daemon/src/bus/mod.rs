@@ -27,7 +27,7 @@ mod state_face;
 mod text;
 mod work;
 
-use crate::clock;
+use crate::clock::{self, Alarm};
 use crate::request::race::PlacesByUser;
 use crate::routing::Router;
 use crate::socket::caller::NamespaceCookie;
@@ -188,6 +188,7 @@ pub struct Inputs {
     pub pulses: mpsc::Receiver<Pulse>,
     progress: mpsc::Receiver<Progress>,
     words: mpsc::Receiver<Word>,
+    alarm: Alarm,
 }
 
 impl Bus {
@@ -237,7 +238,8 @@ impl Bus {
         };
         // Nobody is to be told that all is well, unless whoever starts this says so.
         let (_, pulses) = mpsc::channel(1);
-        let inputs = Inputs { messages, batches, pulses, progress: progress_out, words: words_out };
+        let alarm = Alarm::new()?;
+        let inputs = Inputs { messages, batches, pulses, progress: progress_out, words: words_out, alarm };
         Ok((bus, inputs))
     }
 
@@ -317,16 +319,10 @@ impl Bus {
         let idle = self.outbox.is_empty() && self.direct.is_empty();
         let waiting = self.calls.is_waiting();
         let deadline = self.next_timeout();
-        // A sleep made anew each time has no chance while something else is always at hand.
+        // It would have little chance while something else is always at hand.
         if deadline.is_some_and(|deadline| deadline.passed(clock::now())) {
             return Input::Timeout;
         }
-        let timeout = async {
-            match deadline {
-                Some(deadline) => wait_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
         // Not biased: neither a storm of changes nor a busy client keeps the others waiting for ever.
         tokio::select! {
             () = stop => Input::Stop,
@@ -337,7 +333,7 @@ impl Bus {
             Some(pulse) = inputs.pulses.recv() => Input::Pulse(pulse),
             message = inputs.messages.next() => Input::Message(message),
             () = std::future::ready(()), if waiting => Input::Call,
-            () = timeout => Input::Timeout,
+            () = inputs.alarm.at(deadline) => Input::Timeout,
             () = std::future::ready(()), if !idle => Input::Nothing,
         }
     }
@@ -472,9 +468,4 @@ async fn patiently<T, F: Future<Output = zbus::Result<T>>>(ask: impl Fn() -> F) 
         }
     }
     Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
-}
-
-async fn wait_until(deadline: BootTime) {
-    let wait = clock::now().until(deadline).unwrap_or(Duration::MAX);
-    tokio::time::sleep(wait).await;
 }

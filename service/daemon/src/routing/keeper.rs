@@ -13,7 +13,7 @@ use super::watch::{Notice, Watch};
 use super::written::Written;
 use super::{InUse, Request, Use};
 use crate::bus::authority;
-use crate::clock;
+use crate::clock::{self, Alarm};
 use held::{Held, tunnel};
 use mif_core::configuration::AddressFamily;
 use mif_core::event::Ifindex;
@@ -55,6 +55,7 @@ pub struct Keeper {
     suspects: BTreeSet<Notice>,
     said_strict: BTreeSet<Ifindex>,
     silent: SilentRouters,
+    alarm: Alarm,
 }
 
 impl Keeper {
@@ -80,6 +81,7 @@ impl Keeper {
             suspects: BTreeSet::new(),
             said_strict: BTreeSet::new(),
             silent: SilentRouters::default(),
+            alarm: Alarm::new().map_err(RoutingError::Watch)?,
         };
         keeper.adopt().await?;
         Ok(keeper)
@@ -92,7 +94,7 @@ impl Keeper {
     pub async fn run(mut self) -> Result<Infallible, RoutingError> {
         self.follow().await;
         loop {
-            let (due, ask) = (self.restoration.due(), self.silent.due());
+            let next = self.restoration.due().into_iter().chain(self.silent.due()).min();
             tokio::select! {
                 Ok(()) = self.ends.snapshots.changed() => self.follow().await,
                 Some(Request { pvd, reply }) = self.ends.requests.recv() => {
@@ -107,10 +109,16 @@ impl Keeper {
                     Ok(notices) => self.note(notices).await,
                     Err(error) => self.watch_anew(&error)?,
                 },
-                () = clock::at(due) => self.restore().await,
-                () = clock::at(ask) => self.ask_silent_routers().await,
+                () = self.alarm.at(next) => self.handle_timeout().await,
             }
         }
+    }
+
+    async fn handle_timeout(&mut self) {
+        if self.restoration.due().is_some_and(|due| due.passed(clock::now())) {
+            self.restore().await;
+        }
+        self.ask_silent_routers().await;
     }
 
     /// Finds what an earlier run left: marks whose owner is known are in use again at once, so that what it finds for
