@@ -68,6 +68,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The file that is read when the command line names none. It need not be there.
 pub const DEFAULT_PATH: &str = "/etc/mif/mifd.toml";
@@ -241,14 +242,14 @@ impl Config {
 }
 
 impl LogLevel {
-    /// As tracing and the command line write it.
-    pub const fn word(self) -> &'static str {
+    /// As tracing has it.
+    pub const fn filter(self) -> LevelFilter {
         match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
         }
     }
 }
@@ -294,7 +295,7 @@ mod tests {
         assert_eq!(few.to_string(), "dns, hosts");
         assert_eq!(parse("names.systems = []").unwrap().names.systems().to_string(), "");
         for level in ["error", "warn", "info", "debug", "trace"] {
-            assert_eq!(parse(&format!("log = \"{level}\"")).unwrap().log.word(), level);
+            assert_eq!(parse(&format!("log = \"{level}\"")).unwrap().log.filter().to_string(), level);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
-use crate::clock;
+use crate::clock::{self, Alarm};
 use crate::connection::OnTokio;
 use crate::memory;
 use crate::recorder::Recorder;
@@ -32,6 +32,8 @@ use zbus::connection::Builder;
 const FEED: usize = 4_096;
 /// How many batches may wait for the bus.
 const BATCHES: usize = 64;
+/// How long after the links are settled something of the start goes on: the last solicitations, questions to DHCP servers.
+const AFTERMATH: Duration = Duration::from_secs(30);
 /// How many observations make one batch at most.
 const OBSERVATIONS_PER_BATCH: usize = 1_024;
 
@@ -139,7 +141,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         snapshots,
         grace,
         heart,
-        alarm: clock::Alarm::new().map_err(|source| system("cannot make a timer", source))?,
+        alarm: Alarm::new().map_err(|source| system("cannot set a timer", source))?,
         starting: true,
     };
     let first = tokio::select! {
@@ -152,8 +154,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     constants.features.extend(hears_routers.then_some("router-advertisements"));
     constants.features.extend((inquiries != InquiryPolicy::NONE).then_some("own-dhcp"));
     let served = Bus::new(connection.clone(), peers, constants, batches_out);
-    let (mut bus, mut inputs) =
-        served.map_err(|source| system("cannot see my own network namespace", source))?;
+    let (mut bus, mut inputs) = served.map_err(|source| system("cannot begin to serve", source))?;
     bus.set_router(router);
     bus.publish_inventory(first);
     inputs.pulses = pulses;
@@ -194,8 +195,7 @@ struct Driver {
     /// How long a link without carrier is believed; it may change.
     grace: latest::Receiver<Duration>,
     heart: Heart,
-    /// Rings when time alone changes something.
-    alarm: clock::Alarm,
+    alarm: Alarm,
     /// Links that were up at start are still being settled.
     starting: bool,
 }
@@ -218,13 +218,12 @@ impl Driver {
     /// Turns observations and time into batches, until the sources or the bus task end.
     async fn run(mut self, batches: mpsc::Sender<Batch>) {
         loop {
-            let timeout = self.engine.next_timeout();
             tokio::select! {
                 observation = self.observations.recv() => match observation {
                     Some(observation) => self.observe_all_at_hand(observation),
                     None => return,
                 },
-                () = self.alarm.at(timeout) => self.engine.handle_timeout(clock::now()),
+                () = self.alarm.at(self.engine.next_timeout()) => self.engine.handle_timeout(clock::now()),
                 Ok(()) = self.grace.changed() => {
                     let grace = *self.grace.borrow_and_update();
                     self.engine.set_grace(grace);
@@ -283,10 +282,17 @@ impl Driver {
         }
         if self.starting && !batch.snapshot.startup() {
             self.starting = false;
-            memory::give_back();
+            tokio::spawn(give_back_memory());
         }
         batch
     }
+}
+
+/// Gives back what starting took: at once, and again when questions that follow it have been asked, too.
+async fn give_back_memory() {
+    memory::give_back();
+    tokio::time::sleep(AFTERMATH).await;
+    memory::give_back();
 }
 
 /// One line for what came of a request: the schedule of requests limits how many there are.

@@ -12,7 +12,10 @@ use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Publishes the provisioning domains of this machine on D-Bus as org.ietf.Mif1.
 ///
@@ -118,28 +121,26 @@ fn remove_routing() -> ExitCode {
 
 /// Starts to log; how to change how much.
 fn start_logging(level: LogLevel) -> SetLogLevel {
-    let subscriber = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         // They would be written to standard error, with a panic where that takes nothing: on a full disk, without a
         // journal. What cannot be logged is no reason to end.
         .log_internal_errors(false)
         .event_format(Lines::new(journal::takes_stderr()))
-        .with_env_filter(filter(level))
-        .with_writer(std::io::stderr)
-        .with_filter_reloading();
-    let handle = subscriber.reload_handle();
-    subscriber.init();
+        .with_writer(std::io::stderr);
+    let (filter, handle) = reload::Layer::new(targets(level));
+    tracing_subscriber::registry().with(filter).with(lines).init();
     Box::new(move |level| {
-        if let Err(error) = handle.reload(filter(level)) {
+        if let Err(error) = handle.reload(targets(level)) {
             tracing::warn!(%error, "the log level cannot be changed");
         }
     })
 }
 
 /// What the libraries have to say beyond warnings is about them, not about the networks.
-fn filter(level: LogLevel) -> EnvFilter {
-    let libraries = if level == LogLevel::Error { "error" } else { "warn" };
-    EnvFilter::new(format!("{libraries},mifd={}", level.word()))
+fn targets(level: LogLevel) -> Targets {
+    let libraries = if level == LogLevel::Error { LevelFilter::ERROR } else { LevelFilter::WARN };
+    Targets::new().with_default(libraries).with_target("mifd", level.filter())
 }
 
 /// Says what went wrong, and why, in one line: no logging may be set up yet.
