@@ -2,7 +2,7 @@
  * The yardstick of `cargo xtask bench connect`: a service that does with sd-bus what has to be done and nothing else,
  * and the client that measures it and mifd alike.
  *
- *   reference serve NAME PATH                          the service
+ *   reference serve NAME PATH LINK SOURCE              the service: PATH connects, PATH/inside also stays in the network
  *   reference connect NAME PATH ADDRESS PORT COUNT     ConnectToAddress, one after the other
  *   reference bind NAME PATH ADDRESS PORT COUNT        BindSocket, one after the other
  *   reference refused NAME PATH ADDRESS PORT COUNT     BindSocket with an option that nobody knows
@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,11 +49,45 @@ static struct sockaddr_in address_of(const char *text, uint16_t port) {
 
 /* ---- the service ---- */
 
+/* What a socket is to stay in: what the contract wants of any service, without finding out what to use. */
+struct place {
+    int link;
+    struct sockaddr_in source;
+};
+
 struct attempt {
     sd_bus_message *call;
+    const struct place *place;
     sd_event_source *source;
+    double begin;
     int fd;
 };
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
+}
+
+static void keep_inside(int fd, const struct place *place) {
+    int mark = 1, on = 1;
+    check(setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &place->link, sizeof place->link), "link");
+    check(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark), "mark");
+    check(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "port");
+    check(bind(fd, (struct sockaddr *)&place->source, sizeof place->source), "bind");
+}
+
+static int append_result(sd_bus_message *reply, const struct attempt *attempt) {
+    struct sockaddr_in local;
+    socklen_t length = sizeof local;
+    char text[INET_ADDRSTRLEN];
+    if (attempt->place == NULL)
+        return sd_bus_message_append(reply, "ha{sv}", attempt->fd, 0);
+    check(getsockname(attempt->fd, (struct sockaddr *)&local, &length), "getsockname");
+    inet_ntop(AF_INET, &local.sin_addr, text, sizeof text);
+    return sd_bus_message_append(reply, "ha{sv}", attempt->fd, 3, "local-address", "s", text, "local-port", "q",
+                                 ntohs(local.sin_port), "handshake-us", "t", (uint64_t)(now() - attempt->begin));
+}
 
 static int hand_over(struct attempt *attempt) {
     sd_bus_message *reply = NULL;
@@ -60,7 +95,7 @@ static int hand_over(struct attempt *attempt) {
     if (result >= 0)
         result = sd_bus_message_new_method_return(attempt->call, &reply);
     if (result >= 0)
-        result = sd_bus_message_append(reply, "ha{sv}", attempt->fd, 0);
+        result = append_result(reply, attempt);
     if (result >= 0)
         result = sd_bus_send(NULL, reply, NULL);
     sd_bus_message_unref(reply);
@@ -83,15 +118,19 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
 static int connect_to_address(sd_bus_message *call, void *data, sd_bus_error *error) {
     const char *text;
     uint16_t port;
-    (void)data, (void)error;
+    (void)error;
     int result = sd_bus_message_read(call, "sq", &text, &port);
     if (result < 0)
         return result;
     struct sockaddr_in address = address_of(text, port);
     struct attempt *attempt = calloc(1, sizeof *attempt);
     attempt->call = sd_bus_message_ref(call);
+    attempt->place = data;
+    attempt->begin = now();
     attempt->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     check(attempt->fd, "socket");
+    if (attempt->place != NULL)
+        keep_inside(attempt->fd, attempt->place);
     if (connect(attempt->fd, (struct sockaddr *)&address, sizeof address) == 0)
         return hand_over(attempt);
     if (errno != EINPROGRESS)
@@ -115,13 +154,16 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_END,
 };
 
-static void serve(const char *name, const char *path) {
+static void serve(const char *name, const char *path, struct place *place) {
+    char inside[256];
     sd_event *event;
     sd_bus *bus;
+    snprintf(inside, sizeof inside, "%s/inside", path);
     check(sd_event_default(&event), "event loop");
     check(sd_bus_open_system(&bus), "bus");
     check(sd_bus_attach_event(bus, event, 0), "attach");
     check(sd_bus_add_object_vtable(bus, NULL, path, INTERFACE, vtable, NULL), "object");
+    check(sd_bus_add_object_vtable(bus, NULL, inside, INTERFACE, vtable, place), "object");
     check(sd_bus_request_name(bus, name, 0), "name");
     puts("serving");
     fflush(stdout);
@@ -134,12 +176,6 @@ struct target {
     const char *name, *path, *address;
     uint16_t port;
 };
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
-}
 
 /* Without a trace in TIME_WAIT, of which there is room for one a port. */
 static void forget(int fd) {
@@ -270,8 +306,9 @@ static void many_under_way(sd_bus *bus, const struct target *target, int count) 
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && strcmp(argv[1], "serve") == 0) {
-        serve(argv[2], argv[3]);
+    if (argc == 6 && strcmp(argv[1], "serve") == 0) {
+        struct place place = {.link = if_nametoindex(argv[4]), .source = address_of(argv[5], 0)};
+        serve(argv[2], argv[3], &place);
         return 0;
     }
     if (argc != 7) {

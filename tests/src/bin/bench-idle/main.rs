@@ -35,7 +35,7 @@ const WAKEUPS: Quantity = Quantity::less("wake-ups", "per minute");
 const CPU: Quantity = Quantity::less("CPU", "ms per minute");
 const SILENT: &str = "a silent router";
 /// Long enough for solicitations and whatever else follows a start.
-const SETTLING: Duration = Duration::from_secs(15);
+const SETTLING: Duration = Duration::from_secs(45);
 const PERIOD: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
