@@ -137,6 +137,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_ring_that_nobody_heard_is_not_taken_for_the_next_one() {
+        let (mut alarm, mut other) = (Alarm::new().unwrap(), Alarm::new().unwrap());
+        let soon = now().after(Duration::from_millis(5));
+        assert_eq!(alarm.at(Some(soon)).now_or_never(), None);
+        goes_off(&mut other, soon.after(Duration::from_millis(5))).await;
+        goes_off(&mut alarm, now().after(Duration::from_millis(20))).await;
+    }
+
+    #[tokio::test]
     async fn a_deadline_that_never_comes_is_none() {
         let mut alarm = Alarm::new().unwrap();
         assert_eq!(alarm.at(Some(BootTime::FOREVER)).now_or_never(), None);
