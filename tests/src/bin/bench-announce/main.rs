@@ -4,9 +4,9 @@
 //! compiled here), which hears in the same loop what the kernel tells everybody: netlink, a raw socket for Router
 //! Advertisements, inotify. Changes are made by netlink in this process, Router Advertisements sent from the other end of
 //! a cable; the time begins just before that. Of mifd the announcement counts, which comes to this client alone; of the
-//! others the broadcast that their properties of it have changed. "kernel" is when the client has the kernel's word, and "beyond" how long after
-//! it has the signal; a hop is a signal that the client sends to itself over the bus. A round is the median of its
-//! changes. No duplicate address detection.
+//! others the broadcast that their properties of it have changed. "kernel" is when the client has the kernel's word, and
+//! "beyond" how long after it has the signal; a hop is a signal that the client sends to itself over the bus. A round is
+//! the median of its changes. No duplicate address detection.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
