@@ -107,18 +107,15 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
             // The dump has failed, and says so itself.
             std::future::pending::<()>().await;
         }
-        let dhcpcd = dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told);
-        let networkd = networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told);
-        let dhclient = dhclient::run(feed.clone(), DHCLIENT_DIRECTORIES.map(PathBuf::from), dhclient_told);
+        // Each is a task, so that what wakes one is looked at by that one alone.
+        let mut others = JoinSet::new();
+        others.spawn(dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told));
+        others.spawn(networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told));
+        others.spawn(dhclient::run(feed.clone(), DHCLIENT_DIRECTORIES.map(PathBuf::from), dhclient_told));
         let bells = managers::Bells { networkd: NETWORKD_LINKS.into(), resolved: RESOLVED_LINKS.into() };
-        let managers = managers::run(feed.clone(), bells, managers_told);
-        tokio::select! {
-            ended = managers => ended,
-            ended = dhcpcd => ended,
-            ended = networkd => ended,
-            ended = dhclient => ended,
-            ended = listener.run(feed) => ended,
-        }
+        others.spawn(managers::run(feed.clone(), bells, managers_told));
+        others.spawn(listener.run(feed));
+        Err(Sources { tasks: others }.failed().await)
     });
     Ok(Started {
         solicitor,
