@@ -10,6 +10,7 @@ use mif_tests::served_host::{ServedHost, next};
 use mif_tests::topology::{DhcpProvider, seconds_since_boot};
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::eventually;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const PVD: &str = "implicit:eth1:ipv4";
@@ -130,6 +131,41 @@ fn a_lease_follows_its_server_and_its_carrier() {
         host.only_pvds(&[]).await;
         provider.cable.plug(&[]).await;
         host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.54")).await;
+    });
+}
+
+#[test]
+fn what_a_manager_said_holds_while_it_does_not_answer() {
+    universe::run(async |universe| {
+        peers::mount();
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        let host = ServedHost::start(&universe).await;
+        let process = manager_of(&provider, &universe, AUTOMATIC).start().await;
+        host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+
+        // mifd hears that something is new while nobody says what.
+        host.mifd.process().signal(Signal::SIGSTOP);
+        let set = ["ipv4.dns", "192.0.2.9", "+ipv4.addresses", "203.0.113.5/24"];
+        universe.host().run("nmcli", ["device", "modify", "eth1"].iter().chain(&set));
+        eventually("NetworkManager to say so", async || {
+            let said = universe.host().run("nmcli", ["-g", "IP4", "device", "show", "eth1"]);
+            said.contains("192.0.2.9").then_some(()).ok_or(said)
+        })
+        .await;
+        process.signal(Signal::SIGSTOP);
+        host.mifd.process().signal(Signal::SIGCONT);
+        eventually("mifd to have waited in vain", async || {
+            let log = host.mifd.process().log();
+            log.contains("a manager does not answer").then_some(()).ok_or("it waits")
+        })
+        .await;
+        provider.cable.near().add_address("198.51.100.7/24");
+        let still = host.pvd_where(PVD, |pvd| pvd.addresses.len() == 3).await;
+        assert!(has_servers(&still, &["192.0.2.53"]), "{still:?}");
+
+        process.signal(Signal::SIGCONT);
+        host.pvd_where(PVD, |pvd| has_servers(pvd, &["192.0.2.53", "192.0.2.9"])).await;
     });
 }
 

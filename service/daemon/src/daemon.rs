@@ -19,6 +19,7 @@ use mif_core::fetch::{FetchPolicy, FetchReport};
 use mif_core::plan::{System, Systems};
 use mif_core::routing::{Layout, Routing};
 use mif_core::snapshot::Snapshot;
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,6 +129,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         seed: seed(),
     };
     let (snapshots, snapshots_out) = latest::channel(Snapshot::default());
+    let lean = give_back_memory(snapshots_out.clone());
     let (router, keeping) = start_routing(options.routing, snapshots_out).await;
     let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
     let engine = Engine::new(settings).with_routing(router.routing());
@@ -142,7 +144,6 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         grace,
         heart,
         alarm: Alarm::new().map_err(|source| system("cannot set a timer", source))?,
-        starting: true,
     };
     let first = tokio::select! {
         first = driver.take_inventory(inventory.complete()) => first,
@@ -174,6 +175,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         reloader.run().await;
         Ok(())
     });
+    parts.spawn(async { match lean.await {} });
     match parts.join_next().await {
         Some(Ok(ended)) => ended,
         // What is broken must not go on by halves.
@@ -196,8 +198,6 @@ struct Driver {
     grace: latest::Receiver<Duration>,
     heart: Heart,
     alarm: Alarm,
-    /// Links that were up at start are still being settled.
-    starting: bool,
 }
 
 impl Driver {
@@ -280,19 +280,18 @@ impl Driver {
         for Notice { ifindex, overflow } in &batch.notices {
             tracing::warn!(ifindex, ?overflow, "a limit is reached, the rest is left out");
         }
-        if self.starting && !batch.snapshot.startup() {
-            self.starting = false;
-            tokio::spawn(give_back_memory());
-        }
         batch
     }
 }
 
-/// Gives back what starting took: at once, and again when questions that follow it have been asked, too.
-async fn give_back_memory() {
-    memory::give_back();
-    tokio::time::sleep(AFTERMATH).await;
-    memory::give_back();
+/// Gives back what starting took: when it is over, and again when questions that follow it have been asked, too.
+async fn give_back_memory(mut snapshots: latest::Receiver<Snapshot>) -> Infallible {
+    if snapshots.wait_for(|snapshot| !snapshot.startup()).await.is_ok() {
+        memory::give_back();
+        tokio::time::sleep(AFTERMATH).await;
+        memory::give_back();
+    }
+    std::future::pending().await
 }
 
 /// One line for what came of a request: the schedule of requests limits how many there are.

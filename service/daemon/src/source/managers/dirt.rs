@@ -1,5 +1,6 @@
 //! Where something is new at the managers, and has to be read anew.
 
+use super::system_bus::Service;
 use mif_core::event::Ifindex;
 use mif_core::networkd;
 use std::collections::BTreeSet;
@@ -53,6 +54,14 @@ impl News {
     /// Everything, as at the begin.
     pub(super) const fn everything() -> Self {
         Self { network_manager: Places::All, networkd: Places::All, resolved: true }
+    }
+
+    pub(super) fn everything_of(&mut self, service: Service) {
+        match service {
+            Service::NetworkManager => self.network_manager_everything(),
+            Service::Networkd => self.networkd_everything(),
+            Service::Resolved => self.resolved(),
+        }
     }
 
     pub(super) fn any(&self) -> bool {

@@ -27,7 +27,7 @@ use resolved::Resolved;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
-use system_bus::{BusLost, SystemBus};
+use system_bus::{BusLost, SystemBus, Unheard};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -157,20 +157,25 @@ impl Managers {
 
     /// Reads what is new and tells it. What is given by the network is told before what is set, which has it in it.
     async fn read(&mut self, bus: &mut SystemBus) -> Result<(), End> {
-        let events = self.network_manager.read(bus).await?;
-        self.tell(events).await?;
-        let events = self.networkd.read(bus).await?;
-        self.tell(events).await?;
-        let events = self.resolved.read(bus).await?;
-        Ok(self.tell(events).await?)
+        let mut events = Vec::new();
+        let read = self.network_manager.read(bus, &mut events).await;
+        self.tell(read, &mut events).await?;
+        let read = self.networkd.read(bus, &mut events).await;
+        self.tell(read, &mut events).await?;
+        let read = self.resolved.read(bus, &mut events).await;
+        self.tell(read, &mut events).await
     }
 
-    async fn tell(&self, events: Vec<Event>) -> Result<(), SourceError> {
-        for event in events {
+    /// Tells what was read, also when not all could be.
+    async fn tell(&self, read: Result<(), Unheard>, events: &mut Vec<Event>) -> Result<(), End> {
+        for event in events.drain(..) {
             let observation = Observation { at: clock::now(), event };
             self.feed.send(observation).await.map_err(|_| SourceError::FeedClosed)?;
         }
-        Ok(())
+        match read {
+            Ok(()) | Err(Unheard::Manager) => Ok(()),
+            Err(Unheard::Bus(lost)) => Err(lost.into()),
+        }
     }
 
     fn finish_first_read(&mut self) {

@@ -1,7 +1,7 @@
 //! NetworkManager: the leases of its DHCP clients and what is set on links.
 
 use super::dirt::Places;
-use super::system_bus::{BusLost, Service, SystemBus};
+use super::system_bus::{Service, SystemBus, Unheard};
 use crate::source::clocks;
 use mif_core::event::{Event, Ifindex, LeaseClient, LinkSettings, SettingsManager};
 use mif_core::network_manager::{self, Options};
@@ -51,28 +51,27 @@ struct Word {
 }
 
 impl NetworkManager {
-    /// Reads what is new; what came of it.
-    pub(super) async fn read(&mut self, bus: &mut SystemBus) -> Result<Vec<Event>, BusLost> {
+    /// Reads what is new, as far as it answers; what came of it.
+    pub(super) async fn read(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), Unheard> {
         let places = bus.news().network_manager.take();
         if !bus.is_there(Service::NetworkManager) {
             self.devices.clear();
-            return Ok(self.without_witness());
+            self.without_witness(events);
+            return Ok(());
         }
-        let mut events = Vec::new();
         match places {
             Places::Some(places) => {
                 for path in self.devices_of(places) {
-                    self.read_device(bus, &path, &mut events).await?;
+                    self.read_device(bus, &path, events).await?;
                 }
+                Ok(())
             }
-            Places::All => self.read_all(bus, &mut events).await?,
+            Places::All => self.read_all(bus, events).await,
         }
-        Ok(events)
     }
 
     /// It has left: nobody could say when other configuration by DHCPv6 ends. All else ends with its addresses.
-    fn without_witness(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
+    fn without_witness(&mut self, events: &mut Vec<Event>) {
         for (ifindex, word) in &mut self.told {
             let lasts = |options: &Options| {
                 network_manager::dhcpv6(options).is_some_and(|lease| !lease.addresses.is_empty())
@@ -81,7 +80,6 @@ impl NetworkManager {
                 events.push(Event::Dhcpv6Gone { ifindex: *ifindex, client: LeaseClient::NetworkManager });
             }
         }
-        events
     }
 
     /// The devices that `places` are, or are parts of.
@@ -97,7 +95,7 @@ impl NetworkManager {
         places.into_iter().filter_map(device_of).collect()
     }
 
-    async fn read_all(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), BusLost> {
+    async fn read_all(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), Unheard> {
         let startup = (ROOT_INTERFACE, "Startup");
         let startup = bus.property(Service::NetworkManager, ROOT, startup).await?;
         let startup = startup.and_then(|reply| reply.body().deserialize::<OwnedVariant>().ok());
@@ -126,16 +124,18 @@ impl NetworkManager {
         bus: &mut SystemBus,
         path: &str,
         events: &mut Vec<Event>,
-    ) -> Result<(), BusLost> {
-        let former = self.devices.remove(path);
+    ) -> Result<(), Unheard> {
         let Some(device) = properties(bus, path, DEVICE).await? else {
-            if let Some(Device { ifindex, .. }) = former {
+            if let Some(Device { ifindex, .. }) = self.devices.remove(path) {
                 self.tell(ifindex, Word::default(), events);
                 self.told.remove(&ifindex);
             }
             return Ok(());
         };
-        let Some(ifindex) = ifindex(&device) else { return Ok(()) };
+        let Some(ifindex) = ifindex(&device) else {
+            self.devices.remove(path);
+            return Ok(());
+        };
         let part = |name| text(&device, name).filter(|part| part != NO_OBJECT);
         let parts = ["Ip4Config", "Ip6Config", "Dhcp4Config", "Dhcp6Config"].map(part);
         let known = Device { ifindex, parts: parts.iter().flatten().cloned().collect() };
@@ -191,7 +191,7 @@ const fn is_activating(state: u32) -> bool {
 }
 
 /// Reads the parts of a device's configuration: IPv4, IPv6, DHCPv4, DHCPv6.
-async fn word(bus: &mut SystemBus, parts: &[Option<String>; 4]) -> Result<Word, BusLost> {
+async fn word(bus: &mut SystemBus, parts: &[Option<String>; 4]) -> Result<Word, Unheard> {
     let mut read = [None, None, None, None];
     let interfaces = [IP4_CONFIG, IP6_CONFIG, DHCP4_CONFIG, DHCP6_CONFIG];
     for ((read, part), interface) in read.iter_mut().zip(parts).zip(interfaces) {
@@ -211,7 +211,7 @@ async fn word(bus: &mut SystemBus, parts: &[Option<String>; 4]) -> Result<Word, 
     Ok(Word { dhcp4: options(&dhcp4), dhcp6: options(&dhcp6), settings })
 }
 
-async fn properties(bus: &mut SystemBus, path: &str, interface: &str) -> Result<Option<Properties>, BusLost> {
+async fn properties(bus: &mut SystemBus, path: &str, interface: &str) -> Result<Option<Properties>, Unheard> {
     let reply: Option<Message> = bus.properties(Service::NetworkManager, path, interface).await?;
     Ok(reply.and_then(|reply| reply.body().deserialize().ok()))
 }

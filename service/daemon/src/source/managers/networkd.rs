@@ -2,7 +2,7 @@
 //! (`source::networkd`).
 
 use super::dirt::Places;
-use super::system_bus::{BusLost, Service, SystemBus};
+use super::system_bus::{Service, SystemBus, Unheard};
 use mif_core::event::{Dhcpv6Lease, Event, Ifindex, LeaseClient, LinkSettings, SettingsManager};
 use mif_core::networkd::{self, Description, MAX_DESCRIPTION};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,13 +23,12 @@ struct Told {
 }
 
 impl Networkd {
-    /// Reads what is new; what came of it.
-    pub(super) async fn read(&mut self, bus: &mut SystemBus) -> Result<Vec<Event>, BusLost> {
-        let mut events = Vec::new();
+    /// Reads what is new, as far as it answers; what came of it.
+    pub(super) async fn read(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), Unheard> {
         let places = bus.news().networkd.take();
         if !bus.is_there(Service::Networkd) {
-            self.without_witness(&mut events);
-            return Ok(events);
+            self.without_witness(events);
+            return Ok(());
         }
         let links = match places {
             Places::Some(links) => links,
@@ -48,12 +47,9 @@ impl Networkd {
                 let fits = body.len() <= MAX_DESCRIPTION;
                 body.deserialize::<String>().ok().filter(|_| fits)
             });
-            // It may have left in between, and says nothing then.
-            if bus.is_there(Service::Networkd) {
-                self.tell(ifindex, json.as_deref().and_then(networkd::description), &mut events);
-            }
+            self.tell(ifindex, json.as_deref().and_then(networkd::description), events);
         }
-        Ok(events)
+        Ok(())
     }
 
     /// It has left: nobody could say when other configuration by DHCPv6 ends. All else ends with its addresses.
@@ -97,7 +93,7 @@ impl Networkd {
     }
 }
 
-async fn list_links(bus: &mut SystemBus) -> Result<BTreeSet<Ifindex>, BusLost> {
+async fn list_links(bus: &mut SystemBus) -> Result<BTreeSet<Ifindex>, Unheard> {
     let reply = bus.ask(Service::Networkd, PATH, (MANAGER, "ListLinks"), &()).await?;
     let links =
         reply.and_then(|reply| reply.body().deserialize::<Vec<(i32, String, zbus::OwnedObjectPath)>>().ok());

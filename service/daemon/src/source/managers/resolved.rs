@@ -1,6 +1,6 @@
 //! systemd-resolved: the servers and domains of links that managers, VPNs and scripts told it.
 
-use super::system_bus::{BusLost, Service, SystemBus};
+use super::system_bus::{Service, SystemBus, Unheard};
 use mif_core::event::{Event, Ifindex, LinkSettings, SettingsManager};
 use mif_core::resolved;
 use std::collections::BTreeMap;
@@ -16,31 +16,31 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// Reads what is new; what came of it.
-    pub(super) async fn read(&mut self, bus: &mut SystemBus) -> Result<Vec<Event>, BusLost> {
+    /// Reads what is new, if it answers; what came of it.
+    pub(super) async fn read(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), Unheard> {
         // Without it, what it was told holds: it keeps that for its next start.
         if !std::mem::take(&mut bus.news().resolved) || !bus.is_there(Service::Resolved) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let servers = bus.property(Service::Resolved, PATH, (MANAGER, "DNS")).await?;
         let domains = bus.property(Service::Resolved, PATH, (MANAGER, "Domains")).await?;
-        let (Some(servers), Some(domains)) = (servers, domains) else { return Ok(Vec::new()) };
+        let (Some(servers), Some(domains)) = (servers, domains) else { return Ok(()) };
         let (Some(servers), Some(domains)) = (list_of_servers(&servers), list_of_domains(&domains)) else {
             tracing::debug!("systemd-resolved: the lists of its servers make no sense");
-            return Ok(Vec::new());
+            return Ok(());
         };
         let links = resolved::settings(
             servers.iter().map(|(link, _, address)| (*link, address.as_slice())),
             domains.iter().map(|(link, domain, routing)| (*link, domain.as_str(), *routing)),
         );
-        Ok(self.tell(links))
+        self.tell(links, events);
+        Ok(())
     }
 
-    fn tell(&mut self, links: BTreeMap<Ifindex, LinkSettings>) -> Vec<Event> {
+    fn tell(&mut self, links: BTreeMap<Ifindex, LinkSettings>, events: &mut Vec<Event>) {
         let manager = SettingsManager::Resolved;
         let gone = self.told.keys().filter(|ifindex| !links.contains_key(ifindex));
-        let mut events: Vec<Event> =
-            gone.map(|ifindex| Event::SettingsGone { ifindex: *ifindex, manager }).collect();
+        events.extend(gone.map(|ifindex| Event::SettingsGone { ifindex: *ifindex, manager }));
         for (ifindex, settings) in &links {
             let known = self.told.get(ifindex) == Some(settings);
             if !known {
@@ -50,7 +50,6 @@ impl Resolved {
             }
         }
         self.told = links;
-        events
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::dirt::News;
 use futures_util::StreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use zbus::message::{Header, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream};
@@ -67,12 +67,36 @@ pub(super) enum BusLost {
     Broken,
 }
 
+/// Why there is no answer of a manager. What it said before holds until it says something else.
+#[derive(Debug)]
+pub(super) enum Unheard {
+    /// Nothing is heard of any manager.
+    Bus(BusLost),
+    /// It has left while it was asked, or is too busy to answer. There are news when it is back.
+    Manager,
+}
+
+impl From<BusLost> for Unheard {
+    fn from(lost: BusLost) -> Self {
+        Self::Bus(lost)
+    }
+}
+
+/// What came of a call.
+enum Answer {
+    Reply(Message),
+    Refused,
+    Nothing,
+}
+
 /// The connection, and what was heard over it and not read yet.
 pub(super) struct SystemBus {
     connection: Connection,
     incoming: MessageStream,
     /// The unique name of each manager that is there.
     owners: BTreeMap<Service, String>,
+    /// Those that owe an answer: when they say anything, they are read anew.
+    silent: BTreeSet<Service>,
     news: News,
 }
 
@@ -83,7 +107,13 @@ impl SystemBus {
         let built = tokio::time::timeout(CONNECT_TIMEOUT, built).await.map_err(|_| BusLost::Timeout)?;
         let connection = built.map_err(BusLost::Connect)?;
         let incoming = MessageStream::from(&connection);
-        let mut bus = Self { connection, incoming, owners: BTreeMap::new(), news: News::everything() };
+        let mut bus = Self {
+            connection,
+            incoming,
+            owners: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            news: News::everything(),
+        };
         for service in Service::ALL {
             for rule in match_rules(service) {
                 bus.ask_bus("AddMatch", &rule).await?;
@@ -123,44 +153,52 @@ impl SystemBus {
         }
     }
 
-    /// All properties of one interface of an object; `None` when they are not to be had.
+    /// All properties of one interface of an object; `None` when it has none.
     pub(super) async fn properties(
         &mut self,
         service: Service,
         path: &str,
         interface: &str,
-    ) -> Result<Option<Message>, BusLost> {
+    ) -> Result<Option<Message>, Unheard> {
         self.ask(service, path, (PROPERTIES, "GetAll"), &interface).await
     }
 
-    /// One property; `None` when it is not to be had.
+    /// One property; `None` when there is none.
     pub(super) async fn property(
         &mut self,
         service: Service,
         path: &str,
         property: (&str, &str),
-    ) -> Result<Option<Message>, BusLost> {
+    ) -> Result<Option<Message>, Unheard> {
         self.ask(service, path, (PROPERTIES, "Get"), &property).await
     }
 
-    /// The answer of a manager to a call of interface and method; `None` when it is not there, refuses, or does not
-    /// answer in time. It is asked by its unique name, so that nothing starts because of it.
+    /// The answer of a manager to a call of interface and method; `None` when it refuses, as it does for what is gone.
+    /// It is asked by its unique name, so that nothing starts because of it.
     pub(super) async fn ask<B>(
         &mut self,
         service: Service,
         path: &str,
-        (interface, method): (&str, &str),
+        call: (&str, &str),
         body: &B,
-    ) -> Result<Option<Message>, BusLost>
+    ) -> Result<Option<Message>, Unheard>
     where
         B: serde::Serialize + DynamicType,
     {
-        let Some(owner) = self.owners.get(&service).cloned() else { return Ok(None) };
-        self.call(&owner, path, (interface, method), body).await
+        let Some(owner) = self.owners.get(&service).cloned() else { return Err(Unheard::Manager) };
+        match self.call(&owner, path, call, body).await? {
+            Answer::Reply(reply) => Ok(Some(reply)),
+            Answer::Refused => Ok(None),
+            Answer::Nothing => {
+                self.silent.insert(service);
+                Err(Unheard::Manager)
+            }
+        }
     }
 
     async fn ask_bus(&mut self, method: &str, text: &str) -> Result<Option<Message>, BusLost> {
-        self.call(BUS, BUS_PATH, (BUS, method), &text).await
+        let answer = self.call(BUS, BUS_PATH, (BUS, method), &text).await?;
+        Ok(if let Answer::Reply(reply) = answer { Some(reply) } else { None })
     }
 
     async fn call<B>(
@@ -169,7 +207,7 @@ impl SystemBus {
         path: &str,
         (interface, method): (&str, &str),
         body: &B,
-    ) -> Result<Option<Message>, BusLost>
+    ) -> Result<Answer, BusLost>
     where
         B: serde::Serialize + DynamicType,
     {
@@ -180,18 +218,14 @@ impl SystemBus {
         loop {
             tokio::select! {
                 answer = &mut call => return match answer {
-                    Ok(Ok(reply)) => Ok(Some(reply)),
-                    Ok(Err(error)) if is_refusal(&error) => {
-                        tracing::debug!(destination, path, method, %error, "a manager refused");
-                        Ok(None)
-                    }
+                    Ok(Ok(reply)) => Ok(Answer::Reply(reply)),
                     Ok(Err(error)) => {
-                        tracing::debug!(destination, path, method, %error, "a manager could not be asked");
-                        Err(BusLost::Broken)
+                        tracing::debug!(destination, path, method, %error, "no answer of a manager");
+                        of_error(&error)
                     }
                     Err(_) => {
                         tracing::debug!(destination, path, method, "a manager does not answer");
-                        Ok(None)
+                        Ok(Answer::Nothing)
                     }
                 },
                 heard = self.incoming.next() => match heard {
@@ -203,18 +237,25 @@ impl SystemBus {
     }
 
     fn note(&mut self, message: &Message) {
-        if message.message_type() != Type::Signal {
-            return;
-        }
         let header = message.header();
         let Some(sender) = header.sender().map(|sender| sender.as_str()) else { return };
+        let is_signal = message.message_type() == Type::Signal;
         if sender == BUS {
-            self.note_owner(message, &header);
+            if is_signal {
+                self.note_owner(message, &header);
+            }
             return;
         }
         // Anybody may send signals straight to us.
         let mut owners = self.owners.iter();
-        let Some((service, _)) = owners.find(|(_, owner)| *owner == sender) else { return };
+        let Some((&service, _)) = owners.find(|(_, owner)| *owner == sender) else { return };
+        // Also by the answer that came too late.
+        if self.silent.remove(&service) {
+            self.news.everything_of(service);
+        }
+        if !is_signal {
+            return;
+        }
         match service {
             Service::NetworkManager => note_network_manager(&mut self.news, message, &header),
             Service::Networkd => {}
@@ -228,6 +269,7 @@ impl SystemBus {
         }
         let Ok((name, _, owner)) = message.body().deserialize::<(String, String, String)>() else { return };
         let Some(service) = Service::ALL.into_iter().find(|service| service.name() == name) else { return };
+        self.silent.remove(&service);
         if owner.is_empty() {
             tracing::debug!(name, "a manager has left");
             self.owners.remove(&service);
@@ -235,20 +277,29 @@ impl SystemBus {
             tracing::debug!(name, "a manager is there");
             self.owners.insert(service, owner);
         }
-        match service {
-            Service::NetworkManager => self.news.network_manager_everything(),
-            Service::Networkd => self.news.networkd_everything(),
-            Service::Resolved => self.news.resolved(),
-        }
+        self.news.everything_of(service);
     }
 }
 
-/// Whether somebody has answered, with an error: the standard ones have types of their own.
-fn is_refusal(error: &zbus::Error) -> bool {
+/// Errors are answers too; those that the bus gives in a manager's place are none. The standard ones have types of
+/// their own.
+fn of_error(error: &zbus::Error) -> Result<Answer, BusLost> {
+    use zbus::fdo::Error as Standard;
     match error {
-        zbus::Error::MethodError(..) | zbus::Error::DBus(_) => true,
-        zbus::Error::FDO(standard) => !matches!(**standard, zbus::fdo::Error::ZBus(_)),
-        _ => false,
+        zbus::Error::MethodError(..) | zbus::Error::DBus(_) => Ok(Answer::Refused),
+        zbus::Error::FDO(standard) => match **standard {
+            Standard::ZBus(_) => Err(BusLost::Broken),
+            Standard::NoReply(_)
+            | Standard::ServiceUnknown(_)
+            | Standard::NameHasNoOwner(_)
+            | Standard::Disconnected(_)
+            | Standard::Timeout(_)
+            | Standard::TimedOut(_)
+            | Standard::LimitsExceeded(_)
+            | Standard::NoMemory(_) => Ok(Answer::Nothing),
+            _ => Ok(Answer::Refused),
+        },
+        _ => Err(BusLost::Broken),
     }
 }
 
