@@ -422,3 +422,39 @@ fn without_links_that_are_up_there_is_nothing_to_wait_for_at_the_start() {
         assert!(!served.state().await.startup);
     });
 }
+
+#[test]
+fn of_many_links_each_is_asked_in_time() {
+    const CABLES: usize = 60;
+    universe::run(async |universe| {
+        let host = universe.host();
+        // The kernel asks nobody.
+        host.set("net/ipv6/conf/default/accept_ra", "0");
+        let asked = "table inet t { set asked { type iface_index; flags dynamic; size 65535; }; \
+                     chain c { type filter hook prerouting priority 0; \
+                     icmpv6 type nd-router-solicit update @asked { iif }; }; }";
+        host.run("nft", [asked]);
+        for number in 0..CABLES {
+            host.ip(&format!("link add a{number} up type veth peer name b{number}"));
+            host.ip(&format!("link set b{number} up"));
+        }
+        let last = format!("b{}", CABLES - 1);
+        eventually("the last link to have an address", async || {
+            let shown = host.ip(&format!("-6 address show dev {last} scope link"));
+            if shown.contains("fe80::") { Ok(()) } else { Err(shown) }
+        })
+        .await;
+
+        let before = Instant::now();
+        let _served = ServedHost::start(&universe).await;
+        eventually("all links to have been asked", async || {
+            let set: Value =
+                serde_json::from_str(&host.run("nft", ["-j", "list", "set", "inet", "t", "asked"])).unwrap();
+            let asked = set["nftables"][1]["set"]["elem"].as_array().map_or(0, Vec::len);
+            if asked == 2 * CABLES { Ok(()) } else { Err(format!("{asked} of {}", 2 * CABLES)) }
+        })
+        .await;
+        let after = before.elapsed();
+        assert!(after < Duration::from_secs(4), "those not asked at once are asked again after {after:?}");
+    });
+}

@@ -2,10 +2,11 @@
 //!
 //! A universe with N veth ends, each up with one IPv4 and one IPv6 address, and a private bus. In turn mifd,
 //! systemd-networkd (as it comes: it tells of links and manages none; and managing them, as it hears routers then, too)
-//! and NetworkManager are started there. "Settled": the bus name is owned, every link is on the bus, and after that the
-//! process uses less than 4 ms of CPU in each of five windows of 200 ms; the time that counts is the begin of the first of
-//! these windows. Memory is looked at then, and once more after the one call that gives everything. The floor is a dump of
-//! links, addresses and routes over netlink.
+//! and NetworkManager are started there. "Complete": the bus name is owned and every link is on the bus. "Settled":
+//! after that the process uses less than 4 ms of CPU in each of five windows of 200 ms; the time that counts is the
+//! begin of the first of these windows. Who listens to routers asks those of all links in between; networkd as it
+//! comes does not. Memory is looked at when settled, and once more after the one call that gives everything. The floor
+//! is a dump of links, addresses and routes over netlink.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

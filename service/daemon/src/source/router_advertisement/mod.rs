@@ -13,11 +13,17 @@ use mif_core::ra::{self, Dropped, RaError, RouterAdvertisement};
 use socket::{Packet, RawSocket};
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 /// Solicitations that wait to be sent. The engine asks again after four seconds for one that found no room.
 const MAX_WAITING: usize = 4096;
+/// So many go out at once, and then a pause: each has the kernel search the routes of all links. When a host with a
+/// thousand links starts, whoever calls is served meanwhile (RFC 4861 6.3.7 allows to wait for up to a second).
+const SOLICITATIONS_AT_ONCE: usize = 32;
+const SOLICITATION_PAUSE: Duration = Duration::from_millis(10);
 /// Before the socket is read anew after an error that should not be.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
@@ -80,11 +86,21 @@ impl Listener {
     pub(super) async fn run(mut self, feed: Feed) -> Result<Infallible, SourceError> {
         let Some(socket) = self.socket.take() else { return std::future::pending().await };
         let mut buffer = RawSocket::buffer();
+        let mut pause = pin!(sleep(Duration::ZERO));
+        let mut sent = 0;
         loop {
             let event = tokio::select! {
                 packet = socket.receive(&mut buffer) => self.read(packet, &buffer).await,
-                Some(ifindex) = self.wanted.recv() => {
+                Some(ifindex) = self.wanted.recv(), if sent < SOLICITATIONS_AT_ONCE => {
                     solicit(&socket, ifindex);
+                    sent += 1;
+                    if sent == SOLICITATIONS_AT_ONCE {
+                        pause.as_mut().reset(Instant::now() + SOLICITATION_PAUSE);
+                    }
+                    None
+                }
+                () = &mut pause, if sent == SOLICITATIONS_AT_ONCE => {
+                    sent = 0;
                     None
                 }
             };
@@ -100,7 +116,7 @@ impl Listener {
             Ok(packet) => self.inspection.pass(&packet?, buffer, clock::now()),
             Err(error) => {
                 tracing::warn!(%error, "Router Advertisements could not be read");
-                tokio::time::sleep(ERROR_PAUSE).await;
+                sleep(ERROR_PAUSE).await;
                 None
             }
         }
