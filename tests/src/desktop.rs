@@ -259,10 +259,18 @@ impl Desktop {
     /// # Panics
     /// When that cannot be written.
     pub fn screenshot(&self, name: &str) -> PathBuf {
+        self.picture(name, Some(self.window_area()))
+    }
+
+    /// [`Self::screenshot`] of all windows, for those that the window manager puts around and above others.
+    pub fn screenshot_of_everything(&self, name: &str) -> PathBuf {
+        self.picture(name, None)
+    }
+
+    fn picture(&self, name: &str, area: Option<Area>) -> PathBuf {
         let folder = screenshots();
         fs::create_dir_all(&folder).expect("the folder of the screenshots");
         let path = folder.join(format!("{name}.png"));
-        let area = self.window_area();
         let answer = self.ask(json!({"do": "screenshot", "path": path, "area": area}));
         assert_eq!(answer, Value::Bool(true));
         path

@@ -52,7 +52,7 @@ fn announcements_are_filtered_paused_and_exported() {
         let shown = desktop.until("all of it", |seen| counted(seen).filter(|(shown, _)| *shown == 6)).await.0;
         desktop.keys(&["ctrl+e"]);
         desktop.reads(&["Export Announcements"]).await;
-        desktop.screenshot("export");
+        desktop.screenshot_of_everything("export");
         desktop.keys(&["ctrl+a"]);
         desktop.types(FILE);
         desktop.keys(&["Return"]);
