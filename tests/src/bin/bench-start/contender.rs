@@ -114,8 +114,8 @@ impl Contender {
     /// How long it may take for thousands of links. The time that NetworkManager takes grows with the square of them.
     pub const fn patience(self) -> Duration {
         match self {
-            Self::Mifd | Self::Networkd | Self::Managing => Duration::from_secs(90),
-            Self::NetworkManager => Duration::from_secs(900),
+            Self::Mifd | Self::Networkd => Duration::from_secs(90),
+            Self::Managing | Self::NetworkManager => Duration::from_secs(900),
         }
     }
 

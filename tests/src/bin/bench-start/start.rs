@@ -8,6 +8,7 @@ use mif_tests::process::Process;
 use mif_tests::report::{Report, milliseconds};
 use mif_tests::usage::{self, Usage, WINDOW};
 use mif_tests::wait::within;
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use zbus::Connection;
@@ -44,8 +45,9 @@ pub async fn measure(contender: Contender, node: &Node, bus: &Bus, links: usize,
     add(AGAIN, everything(&connection, contender).await);
     add(RSS_AFTER, megabytes(process.status_number("VmRSS:")));
     add(INTROSPECT, introspect(&connection, contender).await);
-    // One that manages thousands of links takes its time to end.
-    process.kill().await;
+    // One that manages thousands of links takes its time, also to be killed: the kernel has much of theirs to do.
+    process.signal(Signal::SIGKILL);
+    within(contender.patience(), "its end", async || process.exit_status().ok_or("it runs still")).await;
 }
 
 async fn is_owned(connection: &Connection, contender: Contender) -> bool {
