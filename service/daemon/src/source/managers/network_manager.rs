@@ -97,8 +97,12 @@ impl NetworkManager {
 
     async fn read_all(&mut self, bus: &mut SystemBus, events: &mut Vec<Event>) -> Result<(), Unheard> {
         let startup = (ROOT_INTERFACE, "Startup");
-        let startup = bus.property(Service::NetworkManager, ROOT, startup).await?;
-        let startup = startup.and_then(|reply| reply.body().deserialize::<OwnedVariant>().ok());
+        // It has its name before it has this object: then it has only begun, and will say more.
+        let Some(startup) = bus.property(Service::NetworkManager, ROOT, startup).await? else {
+            bus.expect(Service::NetworkManager);
+            return Ok(());
+        };
+        let startup = startup.body().deserialize::<OwnedVariant>().ok();
         self.starting = startup.and_then(|startup| bool::try_from(startup).ok()).unwrap_or(false);
         let call = (ROOT_INTERFACE, "GetDevices");
         let Some(reply) = bus.ask(Service::NetworkManager, ROOT, call, &()).await? else { return Ok(()) };

@@ -95,7 +95,7 @@ pub(super) struct SystemBus {
     incoming: MessageStream,
     /// The unique name of each manager that is there.
     owners: BTreeMap<Service, String>,
-    /// Those that owe an answer: when they say anything, they are read anew.
+    /// Those that owe an answer: when they say anything, all of them is read anew.
     silent: BTreeSet<Service>,
     news: News,
 }
@@ -135,6 +135,11 @@ impl SystemBus {
     /// What there is to read.
     pub(super) fn news(&mut self) -> &mut News {
         &mut self.news
+    }
+
+    /// Has all of a manager read anew when it says anything.
+    pub(super) fn expect(&mut self, service: Service) {
+        self.silent.insert(service);
     }
 
     /// Whether a manager is there.
@@ -190,7 +195,7 @@ impl SystemBus {
             Answer::Reply(reply) => Ok(Some(reply)),
             Answer::Refused => Ok(None),
             Answer::Nothing => {
-                self.silent.insert(service);
+                self.expect(service);
                 Err(Unheard::Manager)
             }
         }
