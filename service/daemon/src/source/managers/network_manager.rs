@@ -99,7 +99,7 @@ impl NetworkManager {
         let startup = (ROOT_INTERFACE, "Startup");
         // It has its name before it has this object: then it has only begun, and will say more.
         let Some(startup) = bus.property(Service::NetworkManager, ROOT, startup).await? else {
-            bus.expect(Service::NetworkManager);
+            bus.note_silence(Service::NetworkManager);
             return Ok(());
         };
         let startup = startup.body().deserialize::<OwnedVariant>().ok();

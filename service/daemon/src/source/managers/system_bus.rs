@@ -137,8 +137,8 @@ impl SystemBus {
         &mut self.news
     }
 
-    /// Has all of a manager read anew when it says anything.
-    pub(super) fn expect(&mut self, service: Service) {
+    /// Notes that a manager owes an answer: all of it is read anew when it says anything.
+    pub(super) fn note_silence(&mut self, service: Service) {
         self.silent.insert(service);
     }
 
@@ -195,7 +195,7 @@ impl SystemBus {
             Answer::Reply(reply) => Ok(Some(reply)),
             Answer::Refused => Ok(None),
             Answer::Nothing => {
-                self.expect(service);
+                self.note_silence(service);
                 Err(Unheard::Manager)
             }
         }
@@ -225,7 +225,7 @@ impl SystemBus {
                 answer = &mut call => return match answer {
                     Ok(Ok(reply)) => Ok(Answer::Reply(reply)),
                     Ok(Err(error)) => {
-                        tracing::debug!(destination, path, method, %error, "no answer of a manager");
+                        tracing::debug!(destination, path, method, %error, "a manager refused, or is not there");
                         of_error(&error)
                     }
                     Err(_) => {
@@ -254,8 +254,8 @@ impl SystemBus {
         // Anybody may send signals straight to us.
         let mut owners = self.owners.iter();
         let Some((&service, _)) = owners.find(|(_, owner)| *owner == sender) else { return };
-        // Also by the answer that came too late.
-        if self.silent.remove(&service) {
+        // Also by the answer that came too late; a refusal, which may be what it owes an answer for, says nothing.
+        if message.message_type() != Type::Error && self.silent.remove(&service) {
             self.news.everything_of(service);
         }
         if !is_signal {
