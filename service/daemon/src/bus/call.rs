@@ -1,14 +1,14 @@
 //! One method call: its arguments checked, its reply built.
 
-use super::convert::Fields;
 use super::error::{BusError, Name, shown};
 use super::lent::{self, Lent};
+use super::wire::{self, Body, Fields};
 use mif_core::call_queues::Weight;
-use serde::Serialize;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use zbus::message::Flags;
-use zbus::wire::{DynamicDeserialize, DynamicType};
+use zbus::wire::DynamicDeserialize;
 use zbus::{Message, OwnedVariant, Variant};
 
 /// The unique name of a client; empty for the one at the other end of a socket pair.
@@ -107,28 +107,20 @@ impl Call {
     }
 
     /// The reply, if the caller wants one.
-    pub fn reply<B>(&self, body: &B) -> Result<Option<Message>, BusError>
-    where
-        B: Serialize + DynamicType,
-    {
-        if !self.wants_reply() {
-            return Ok(None);
-        }
-        let reply = Message::method_return(&self.0.header()).build(body);
-        reply
-            .map(Some)
-            .map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
+    pub fn reply(&self, body: &dyn Body) -> Result<Option<Message>, BusError> {
+        self.reply_with(body, Vec::new())
     }
 
-    /// The reply made of bytes that were the body of an earlier one of this signature.
-    pub fn reply_bytes(&self, body: &[u8], signature: &str) -> Result<Option<Message>, BusError> {
+    /// The reply with descriptors, which `body` has by their numbers, if the caller wants one.
+    pub fn reply_with(
+        &self,
+        body: &dyn Body,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Option<Message>, BusError> {
         if !self.wants_reply() {
             return Ok(None);
         }
-        // SAFETY: the bytes are a body that zbus itself serialized with this signature, in this byte order,
-        // and hold no file descriptors.
-        let reply =
-            unsafe { Message::method_return(&self.0.header()).build_raw_body(body, signature, Vec::new()) };
+        let reply = wire::reply(&self.0, body, descriptors);
         reply
             .map(Some)
             .map_err(|error| BusError::new(Name::Failed, format!("the reply cannot be sent: {error}")))
@@ -139,7 +131,7 @@ impl Call {
         if !self.wants_reply() {
             return None;
         }
-        Message::error(&self.0.header(), error.name.full()).build(&(error.message.as_str(),)).ok()
+        wire::error(&self.0, error.name.full(), &error.message).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::BusError;
 use super::path;
+use super::wire::{Fields, Value};
 use crate::request::bind::Bound;
 use crate::request::race::Raced;
 use mif_core::BootTime;
@@ -14,13 +15,10 @@ use mif_core::plan::{Answer, TranslationEnd};
 use mif_core::pvd::{Interface, Pvd, PvdAddress};
 use mif_core::pvd_info::{AdditionalInformation, SplitDnsClaim};
 use std::collections::BTreeMap;
-use zbus::{ObjectPath, Variant};
+use zbus::ObjectPath;
 
 /// How long the story of a race may be, in lines.
 const STORY_LINES: usize = 64;
-
-/// A dictionary `a{sv}`.
-pub type Fields = BTreeMap<&'static str, Variant<'static>>;
 
 /// A deadline: CLOCK_BOOTTIME microseconds, the maximum for ever.
 pub const fn deadline(time: BootTime) -> u64 {
@@ -31,10 +29,10 @@ pub const fn deadline(time: BootTime) -> u64 {
 pub fn address(address: &PvdAddress) -> Fields {
     BTreeMap::from([
         ("address", text(address.address)),
-        ("prefix-length", Variant::from(address.prefix_length)),
-        ("state", Variant::from(address.state.word())),
-        ("element", Variant::from(address.element.word())),
-        ("temporary", Variant::from(address.temporary)),
+        ("prefix-length", Value::from(address.prefix_length)),
+        ("state", Value::from(address.state.word())),
+        ("element", Value::from(address.element.word())),
+        ("temporary", Value::from(address.temporary)),
     ])
 }
 
@@ -47,27 +45,27 @@ pub fn address_lifetimes(pvd: &Pvd) -> BTreeMap<String, (u64, u64)> {
 /// The `a{sv}` of an InterfaceAnnouncement.
 pub fn interface_announcement(interface: &Interface) -> Fields {
     BTreeMap::from([
-        ("ifindex", Variant::from(interface.ifindex)),
-        ("name", Variant::from(interface.name.clone())),
-        ("kind", Variant::from(interface.kind.word())),
+        ("ifindex", Value::from(interface.ifindex)),
+        ("name", Value::from(interface.name.clone())),
+        ("kind", Value::from(interface.kind.word())),
     ])
 }
 
 /// The `a{sv}` of a ProvisioningDomainAnnouncement.
 pub fn pvd_announcement(pvd: &Pvd) -> Fields {
     BTreeMap::from([
-        ("id", Variant::from(pvd.id.clone())),
-        ("origin", Variant::from(pvd.key.origin().word())),
-        ("family", Variant::from(pvd.family.word())),
+        ("id", Value::from(pvd.id.clone())),
+        ("origin", Value::from(pvd.key.origin().word())),
+        ("family", Value::from(pvd.family.word())),
     ])
 }
 
 /// The details of a NameTranslation.
 pub fn answer(answer: &Answer) -> Fields {
     let mut fields = BTreeMap::from([
-        ("source", Variant::from(answer.source.word())),
-        ("encrypted", Variant::from(answer.encrypted)),
-        ("synthesized", Variant::from(answer.synthesized)),
+        ("source", Value::from(answer.source.word())),
+        ("encrypted", Value::from(answer.encrypted)),
+        ("synthesized", Value::from(answer.synthesized)),
     ]);
     put(&mut fields, "ttl", answer.ttl);
     put(&mut fields, "server", answer.server.map(|server| server.to_string()));
@@ -77,7 +75,7 @@ pub fn answer(answer: &Answer) -> Fields {
 
 /// The details of a TranslationFinished that went well, and those of TranslateName besides its answers.
 pub fn translation_end(end: &TranslationEnd) -> Fields {
-    let mut fields = BTreeMap::from([("truncated", Variant::from(end.truncated))]);
+    let mut fields = BTreeMap::from([("truncated", Value::from(end.truncated))]);
     put(&mut fields, "canonical-name", end.canonical_name.clone());
     put(&mut fields, "rcode", end.rcode);
     fields
@@ -99,7 +97,7 @@ pub fn translation(answers: &[Answer], end: &TranslationEnd) -> Fields {
         fields
     };
     let mut fields = translation_end(end);
-    fields.insert("answers", Variant::from(answers.iter().map(with_address).collect::<Vec<_>>()));
+    fields.insert("answers", Value::from(answers.iter().map(with_address).collect::<Vec<_>>()));
     fields
 }
 
@@ -107,26 +105,26 @@ pub fn translation(answers: &[Answer], end: &TranslationEnd) -> Fields {
 pub fn connection(details: &ConnectionDetails) -> Fields {
     BTreeMap::from([
         ("local-address", text(details.local_address)),
-        ("local-port", Variant::from(details.local_port)),
+        ("local-port", Value::from(details.local_port)),
         ("remote-address", text(details.remote_address)),
-        ("handshake-us", Variant::from(details.handshake_us)),
+        ("handshake-us", Value::from(details.handshake_us)),
     ])
 }
 
 /// The details of ConnectToName.
 pub fn raced(raced: &Raced, details: &ConnectionDetails) -> Fields {
     let mut fields = connection(details);
-    fields.insert("pvd", Variant::from(path::pvd(raced.pvd)));
-    fields.insert("pvd-id", Variant::from(raced.id.clone()));
+    fields.insert("pvd", Value::from(path::pvd(raced.pvd)));
+    fields.insert("pvd-id", Value::from(raced.id.clone()));
     fields.insert("address", text(raced.address));
-    fields.insert("story", Variant::from(raced.story.lines(STORY_LINES)));
+    fields.insert("story", Value::from(raced.story.lines(STORY_LINES)));
     fields
 }
 
 /// The details of BindSocket.
 pub fn binding(bound: &Bound) -> Fields {
     let mut fields =
-        BTreeMap::from([("source", text(bound.local.ip())), ("device", Variant::from(bound.device.clone()))]);
+        BTreeMap::from([("source", text(bound.local.ip())), ("device", Value::from(bound.device.clone()))]);
     put(&mut fields, "local-port", Some(bound.local.port()).filter(|port| *port != 0));
     fields
 }
@@ -214,13 +212,13 @@ pub const IDENTIFIERS: &[&str] = &[
 ];
 
 /// The paths of provisioning domains.
-pub fn pvd_paths<'a>(pvds: impl Iterator<Item = &'a mif_core::pvd::Serial>) -> Vec<ObjectPath<'static>> {
-    pvds.map(|serial| path::pvd(*serial)).collect()
+pub fn pvd_paths(pvds: impl Iterator<Item = mif_core::pvd::Serial>) -> Vec<ObjectPath<'static>> {
+    pvds.map(path::pvd).collect()
 }
 
 /// Anything that shows itself, as a string.
-pub fn text(value: impl ToString) -> Variant<'static> {
-    Variant::from(value.to_string())
+pub fn text(value: impl ToString) -> Value {
+    Value::from(value.to_string())
 }
 
 /// Many of them.
@@ -231,8 +229,8 @@ pub fn texts<T: ToString>(values: &[T]) -> Vec<String> {
 fn route((key, data): (&RouteKey, &RouteData)) -> Fields {
     let mut fields = BTreeMap::from([
         ("destination", text(key.destination)),
-        ("preference", Variant::from(data.preference.word())),
-        ("valid-until", Variant::from(deadline(data.valid_until))),
+        ("preference", Value::from(data.preference.word())),
+        ("valid-until", Value::from(deadline(data.valid_until))),
     ]);
     put(&mut fields, "gateway", key.gateway.map(|gateway| gateway.to_string()));
     fields
@@ -241,19 +239,19 @@ fn route((key, data): (&RouteKey, &RouteData)) -> Fields {
 fn prefix((prefix, data): (&Prefix, &PrefixData)) -> Fields {
     BTreeMap::from([
         ("prefix", text(prefix)),
-        ("on-link", Variant::from(data.on_link)),
-        ("autonomous", Variant::from(data.autonomous)),
-        ("preferred-until", Variant::from(deadline(data.preferred_until))),
-        ("valid-until", Variant::from(deadline(data.valid_until))),
+        ("on-link", Value::from(data.on_link)),
+        ("autonomous", Value::from(data.autonomous)),
+        ("preferred-until", Value::from(deadline(data.preferred_until))),
+        ("valid-until", Value::from(deadline(data.valid_until))),
     ])
 }
 
 fn encrypted_dns(resolver: &EncryptedDns) -> Fields {
     let mut fields = BTreeMap::from([
-        ("name", Variant::from(resolver.name.clone())),
-        ("addresses", Variant::from(texts(&resolver.addresses))),
-        ("priority", Variant::from(resolver.priority)),
-        ("alpn", Variant::from(resolver.alpn.clone())),
+        ("name", Value::from(resolver.name.clone())),
+        ("addresses", Value::from(texts(&resolver.addresses))),
+        ("priority", Value::from(resolver.priority)),
+        ("alpn", Value::from(resolver.alpn.clone())),
     ]);
     put(&mut fields, "port", resolver.port);
     put(&mut fields, "path", resolver.path.clone());
@@ -263,16 +261,16 @@ fn encrypted_dns(resolver: &EncryptedDns) -> Fields {
 /// A claim of RFC 9704. It is obeyed when its owner has confirmed it, which nobody has asked yet.
 fn split_dns_claim(claim: &SplitDnsClaim) -> Fields {
     BTreeMap::from([
-        ("resolver", Variant::from(claim.resolver.clone())),
-        ("parent", Variant::from(claim.parent.clone())),
-        ("subdomains", Variant::from(claim.subdomains.clone())),
-        ("algorithm", Variant::from(claim.algorithm.clone())),
-        ("salt", Variant::from(claim.salt.clone())),
-        ("verified", Variant::from(false)),
+        ("resolver", Value::from(claim.resolver.clone())),
+        ("parent", Value::from(claim.parent.clone())),
+        ("subdomains", Value::from(claim.subdomains.clone())),
+        ("algorithm", Value::from(claim.algorithm.clone())),
+        ("salt", Value::from(claim.salt.clone())),
+        ("verified", Value::from(false)),
     ])
 }
 
-fn put<T: Into<Variant<'static>>>(fields: &mut Fields, key: &'static str, value: Option<T>) {
+fn put<T: Into<Value>>(fields: &mut Fields, key: &'static str, value: Option<T>) {
     if let Some(value) = value {
         fields.insert(key, value.into());
     }
@@ -280,7 +278,7 @@ fn put<T: Into<Variant<'static>>>(fields: &mut Fields, key: &'static str, value:
 
 fn put_list<T>(fields: &mut Fields, key: &'static str, list: Vec<T>)
 where
-    Vec<T>: Into<Variant<'static>>,
+    Vec<T>: Into<Value>,
 {
     if !list.is_empty() {
         fields.insert(key, list.into());

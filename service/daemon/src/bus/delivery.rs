@@ -4,7 +4,7 @@
 use super::call::Call;
 use super::error::{BusError, Name};
 use super::work::SubscriberKey;
-use super::{Address, Bus, Entry, path, properties};
+use super::{Address, Bus, Entry, path, properties, wire};
 use crate::clock;
 use mif_core::BootTime;
 use mif_core::announcement::{Announcement, CloseReason};
@@ -14,7 +14,6 @@ use mif_core::usage::Held;
 use std::sync::Arc;
 use zbus::Message;
 use zbus::message::{Flags, Type};
-use zbus::names::BusName;
 
 const BUS: &str = "org.freedesktop.DBus";
 const PEER: &str = "org.freedesktop.DBus.Peer";
@@ -204,15 +203,8 @@ fn question() -> zbus::Result<Message> {
 
 /// The error in place of a reply to a call of a subscriber that is no more.
 fn no_such_subscriber(reply: &Message) -> Option<Message> {
-    let header = reply.header();
-    let call = Message::method_call(path::ROOT, "Close").serial(header.reply_serial()?);
-    let call = match header.destination() {
-        Some(BusName::Unique(caller)) => call.sender(caller),
-        _ => call,
-    };
-    let call = call.build(&()).ok()?;
     let text = "this subscriber is closed, for what it was sent was not read; make a new one";
-    Message::error(&call.header(), Name::UnknownObject.full()).build(&(text,)).ok()
+    wire::error_instead_of(reply, Name::UnknownObject.full(), text).ok()
 }
 
 fn number(message: &Message) -> u32 {

@@ -8,9 +8,9 @@ use super::lent::Lent;
 use super::managed_objects::ManagedObjects;
 use super::path::{self, Node, Target};
 use super::text::Text;
+use super::wire::{Fields, Raw};
 use super::{Bus, Peers, introspect, properties};
 use mif_core::broadcast::ObjectId;
-use std::collections::BTreeMap;
 use zbus::Message;
 use zbus::message::Type;
 
@@ -246,7 +246,7 @@ impl Bus {
         }
     }
 
-    fn properties_of(&self, object: ObjectId, wanted: &str) -> Result<super::convert::Fields, BusError> {
+    fn properties_of(&self, object: ObjectId, wanted: &str) -> Result<Fields, BusError> {
         let own = properties::interface_name(object);
         if wanted == own || wanted.is_empty() {
             let fields = properties::all(object, &self.snapshot, &self.constants);
@@ -254,13 +254,14 @@ impl Bus {
         }
         let without_properties = [PROPERTIES, INTROSPECTABLE, PEER].contains(&wanted)
             || ([OBJECT_MANAGER, properties::HIGH_LEVEL].contains(&wanted) && object == ObjectId::Root);
-        if without_properties { Ok(BTreeMap::new()) } else { Err(unknown_interface(wanted)) }
+        if without_properties { Ok(Fields::new()) } else { Err(unknown_interface(wanted)) }
     }
 
     /// The whole tree in one reply; serialized once for each state, however many ask.
     fn get_managed_objects(&mut self, call: &Call) -> Answered {
         if let Some(body) = &self.managed_objects {
-            return call.reply_bytes(body, ManagedObjects::SIGNATURE_STR);
+            let signature = ManagedObjects::signature_text();
+            return call.reply(&Raw { signature: &signature, bytes: body });
         }
         let Some(reply) = call.reply(&(ManagedObjects(&self.snapshot),))? else { return Ok(None) };
         if reply.data().len() > LARGEST_MESSAGE {

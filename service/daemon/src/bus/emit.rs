@@ -1,16 +1,15 @@
 //! What waits in the outbox as messages: broadcasts, the draft's messages to a subscriber, replies.
 
-use super::convert::{self, Fields};
+use super::convert;
 use super::error::BusError;
+use super::wire::{Body, Fields, Signal};
 use super::work::SubscriberKey;
 use super::{Address, Bus, path, properties};
 use mif_core::announcement::Announcement;
 use mif_core::broadcast::{Broadcast, Object, ObjectId};
 use mif_core::outbox::Outgoing;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use zbus::Message;
-use zbus::wire::DynamicType;
 
 const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -47,12 +46,12 @@ fn broadcast_message(broadcast: &Broadcast) -> zbus::Result<Message> {
                 Object::Pvd(view) => (ObjectId::Pvd(view.serial), properties::pvd(view)),
             };
             let interfaces = BTreeMap::from([(properties::interface_name(id), fields)]);
-            let signal = Message::signal(path::of(ObjectId::Root), OBJECT_MANAGER, "InterfacesAdded");
-            signal.build(&(path::of(id), interfaces))
+            let signal = Signal { path: path::ROOT, interface: OBJECT_MANAGER, member: "InterfacesAdded" };
+            signal.broadcast(&(path::of(id), interfaces))
         }
         Broadcast::Removed(id) => {
-            let signal = Message::signal(path::of(ObjectId::Root), OBJECT_MANAGER, "InterfacesRemoved");
-            signal.build(&(path::of(*id), [properties::interface_name(*id)].as_slice()))
+            let signal = Signal { path: path::ROOT, interface: OBJECT_MANAGER, member: "InterfacesRemoved" };
+            signal.broadcast(&(path::of(*id), [properties::interface_name(*id)].as_slice()))
         }
         Broadcast::Changed(object, changed) => {
             let id = match object {
@@ -62,8 +61,9 @@ fn broadcast_message(broadcast: &Broadcast) -> zbus::Result<Message> {
             };
             let fields = properties::changed(object, *changed);
             let invalidated: [&str; 0] = [];
-            let signal = Message::signal(path::of(id), PROPERTIES, "PropertiesChanged");
-            signal.build(&(properties::interface_name(id), fields, invalidated.as_slice()))
+            let path = path::of(id);
+            let signal = Signal { path: path.as_str(), interface: PROPERTIES, member: "PropertiesChanged" };
+            signal.broadcast(&(properties::interface_name(id), fields, invalidated.as_slice()))
         }
     }
 }
@@ -153,13 +153,7 @@ impl Address {
         }
     }
 
-    fn signal<B>(&self, member: &'static str, body: &B) -> zbus::Result<Message>
-    where
-        B: Serialize + DynamicType,
-    {
-        let signal = Message::signal(self.path.as_ref(), properties::SUBSCRIBER, member);
-        // The peer at the other end of a socket pair has no name.
-        let signal = if self.client.is_empty() { signal } else { signal.destination(&*self.client) };
-        signal.build(body)
+    fn signal(&self, member: &'static str, body: &dyn Body) -> zbus::Result<Message> {
+        Signal { path: self.path.as_str(), interface: properties::SUBSCRIBER, member }.to(&self.client, body)
     }
 }

@@ -2,14 +2,14 @@
 
 use super::Bus;
 use super::call::Call;
-use super::convert::{self, Fields};
+use super::convert;
 use super::dispatch::Answered;
 use super::error::BusError;
 use super::state_face::{GivenOptions, options, parse_address};
 use super::text::Text;
+use super::wire::{Fields, Value};
 use mif_core::plan::{self, ExplainRequest, ExplainedRoute, ExplainedSource, Explanation};
 use mif_core::pvd::Serial;
-use zbus::Variant;
 
 impl Bus {
     /// Reading only: nothing is sent, and nobody is asked.
@@ -22,9 +22,9 @@ impl Bus {
         let silent = in_use.as_ref().map(|known| &*known.silent_routers).unwrap_or_default();
         let mut fields = fields(plan::explain(&self.snapshot, pvd, request, silent)?);
         if let Some(known) = in_use {
-            fields.insert("table", Variant::from(known.mark.0));
-            fields.insert("mark", Variant::from(known.mark.0));
-            fields.insert("mark-mask", Variant::from(self.router.mask()));
+            fields.insert("table", Value::from(known.mark.0));
+            fields.insert("mark", Value::from(known.mark.0));
+            fields.insert("mark-mask", Value::from(self.router.mask()));
         }
         call.reply(&(fields,))
     }
@@ -32,10 +32,10 @@ impl Bus {
 
 fn fields(explanation: Explanation) -> Fields {
     let mut fields = Fields::from([
-        ("device", Variant::from(explanation.device.clone())),
-        ("ifindex", Variant::from(explanation.ifindex)),
-        ("candidates", Variant::from(explanation.sources.iter().map(candidate).collect::<Vec<_>>())),
-        ("routes", Variant::from(explanation.routes.iter().map(route).collect::<Vec<_>>())),
+        ("device", Value::from(explanation.device.clone())),
+        ("ifindex", Value::from(explanation.ifindex)),
+        ("candidates", Value::from(explanation.sources.iter().map(candidate).collect::<Vec<_>>())),
+        ("routes", Value::from(explanation.routes.iter().map(route).collect::<Vec<_>>())),
     ]);
     if let Some(source) = explanation.source() {
         fields.insert("source", convert::text(source.address.address));
@@ -46,26 +46,26 @@ fn fields(explanation: Explanation) -> Fields {
     }
     if let Some(refusal) = explanation.refusal {
         let error = BusError::from(refusal);
-        fields.insert("error-name", Variant::from(error.name.full()));
-        fields.insert("message", Variant::from(error.message));
+        fields.insert("error-name", Value::from(error.name.full()));
+        fields.insert("message", Value::from(error.message));
     }
     fields
 }
 
 fn candidate(source: &ExplainedSource) -> Fields {
     let mut fields = convert::address(&source.address);
-    fields.insert("verdict", Variant::from(source.verdict.word()));
+    fields.insert("verdict", Value::from(source.verdict.word()));
     fields.insert("why", convert::text(source.verdict));
     let rule = source.verdict.rule().and_then(|rule| rule.number());
-    fields.extend(rule.map(|number| ("rule", Variant::from(number))));
+    fields.extend(rule.map(|number| ("rule", Value::from(number))));
     fields
 }
 
 fn route(route: &ExplainedRoute) -> Fields {
     let mut fields = Fields::from([
         ("destination", convert::text(route.destination)),
-        ("preference", Variant::from(route.preference.word())),
-        ("verdict", Variant::from(route.verdict.word())),
+        ("preference", Value::from(route.preference.word())),
+        ("verdict", Value::from(route.verdict.word())),
         ("why", convert::text(route.verdict)),
     ]);
     fields.extend(route.gateway.map(|gateway| ("gateway", convert::text(gateway))));

@@ -11,6 +11,7 @@ use super::properties::{REQUESTS_PER_SUBSCRIBER, SUBSCRIBER};
 use super::requests::{self, Origin, Waiting};
 use super::state_face::{GivenOptions, options};
 use super::text::Text;
+use super::wire::Descriptor;
 use super::work::{Owner, SubscriberKey};
 use super::{Address, Bus, Entry, introspect, path};
 use crate::clock;
@@ -336,7 +337,7 @@ impl Bus {
         let taken = entry.machine.take(id)?;
         let socket = self.end_work(taken.number).and_then(|work| work.socket);
         let socket = socket.ok_or(SubscriberRefusal::NoSuchId(id))?;
-        let reply = call.reply(&(zbus::Fd::from(socket),))?;
+        let reply = call.reply_with(&(Descriptor(0),), vec![socket])?;
         if let Some(reply) = &reply {
             self.remember_socket(reply, key, id);
         }

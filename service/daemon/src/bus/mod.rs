@@ -25,6 +25,7 @@ mod properties;
 mod requests;
 mod state_face;
 mod text;
+mod wire;
 mod work;
 
 use crate::clock::{self, Alarm};

@@ -9,7 +9,7 @@ pub const ROOT: &str = "/org/ietf/Mif1";
 const INTERFACES: &str = "/org/ietf/Mif1/interface";
 const PVDS: &str = "/org/ietf/Mif1/pvd";
 const SUBSCRIBERS: &str = "/org/ietf/Mif1Subscriber";
-/// What a path of an object that cannot be written becomes. No object has it.
+/// What the path of a subscriber that cannot be written becomes. No object has it.
 const NOWHERE: ObjectPath<'static> = ObjectPath::from_static_str_unchecked("/");
 
 /// What a path names, whether or not it is there.
@@ -72,12 +72,12 @@ pub fn of(object: ObjectId) -> ObjectPath<'static> {
 
 /// The path of an interface.
 pub fn interface(serial: Serial) -> ObjectPath<'static> {
-    ObjectPath::try_from(format!("{INTERFACES}/{serial}")).unwrap_or(NOWHERE)
+    ObjectPath::from_string_unchecked(format!("{INTERFACES}/{serial}"))
 }
 
 /// The path of a provisioning domain.
 pub fn pvd(serial: Serial) -> ObjectPath<'static> {
-    ObjectPath::try_from(format!("{PVDS}/{serial}")).unwrap_or(NOWHERE)
+    ObjectPath::from_string_unchecked(format!("{PVDS}/{serial}"))
 }
 
 /// The path of a subscriber of the client with this unique name.

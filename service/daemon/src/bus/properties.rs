@@ -1,7 +1,8 @@
 //! The state face: what the properties of each object are, read from frozen views.
 
-use super::convert::{self, Fields};
+use super::convert;
 use super::path;
+use super::wire::{Fields, Value};
 use crate::translate;
 use mif_core::broadcast::{Object, ObjectId, Properties};
 use mif_core::plan::NAME_LENGTH;
@@ -10,7 +11,6 @@ use mif_core::snapshot::Snapshot;
 use mif_core::usage::Held;
 use mif_core::{limits, plan};
 use std::collections::BTreeMap;
-use zbus::Variant;
 
 /// org.ietf.Mif1.Manager
 pub const MANAGER: &str = "org.ietf.Mif1.Manager";
@@ -48,6 +48,66 @@ pub const fn interface_name(object: ObjectId) -> &'static str {
     }
 }
 
+/// A property of what is seen as a `T`.
+struct Property<T> {
+    name: &'static str,
+    /// How it is called when it changes; [`Properties::NONE`] when no PropertiesChanged tells of it.
+    change: Properties,
+    read: fn(&T) -> Value,
+}
+
+impl<T> Property<T> {
+    const fn emitting(name: &'static str, change: Properties, read: fn(&T) -> Value) -> Self {
+        Self { name, change, read }
+    }
+
+    const fn silent(name: &'static str, read: fn(&T) -> Value) -> Self {
+        Self { name, change: Properties::NONE, read }
+    }
+}
+
+const OF_MANAGER: [Property<Snapshot>; 2] = [
+    Property::emitting("DefaultProvisioningDomains", Properties::DEFAULT_PROVISIONING_DOMAINS, |snapshot| {
+        convert::pvd_paths(snapshot.defaults().iter()).into()
+    }),
+    Property::emitting("Startup", Properties::STARTUP, |snapshot| snapshot.startup().into()),
+];
+
+const OF_INTERFACE: [Property<Interface>; 6] = [
+    Property::silent("Ifindex", |view| view.ifindex.into()),
+    Property::emitting("Name", Properties::NAME, |view| view.name.clone().into()),
+    Property::emitting("DisplayName", Properties::DISPLAY_NAME, |view| view.display_name.clone().into()),
+    Property::silent("Kind", |view| view.kind.word().into()),
+    Property::emitting("State", Properties::STATE, |view| view.state.word().into()),
+    Property::emitting("ProvisioningDomains", Properties::PROVISIONING_DOMAINS, |view| {
+        convert::pvd_paths(view.pvds.iter().copied()).into()
+    }),
+];
+
+const OF_PVD: [Property<Pvd>; 11] = [
+    Property::silent("Interface", |view| path::interface(view.interface).into()),
+    Property::silent("Id", |view| view.id.clone().into()),
+    Property::silent("Origin", |view| view.key.origin().word().into()),
+    Property::emitting("Family", Properties::FAMILY, |view| view.family.word().into()),
+    Property::emitting("ConfigurationElements", Properties::CONFIGURATION_ELEMENTS, |view| {
+        view.elements.keys().map(|element| element.word()).collect::<Vec<_>>().into()
+    }),
+    Property::emitting("Addresses", Properties::ADDRESSES, |view| {
+        view.addresses.iter().map(convert::address).collect::<Vec<_>>().into()
+    }),
+    Property::silent("AddressLifetimes", |view| convert::address_lifetimes(view).into()),
+    Property::emitting("DnsServers", Properties::DNS_SERVERS, |view| {
+        convert::texts(&view.used.dns_servers).into()
+    }),
+    Property::emitting("SearchDomains", Properties::SEARCH_DOMAINS, |view| {
+        view.used.search_domains.clone().into()
+    }),
+    Property::emitting("Routers", Properties::ROUTERS, |view| convert::texts(&view.used.routers).into()),
+    Property::emitting("ConfigurationRevision", Properties::CONFIGURATION_REVISION, |view| {
+        view.revision.into()
+    }),
+];
+
 /// All properties of an object; `None` when it is not there.
 pub fn all(object: ObjectId, snapshot: &Snapshot, constants: &Constants) -> Option<Fields> {
     match object {
@@ -59,81 +119,43 @@ pub fn all(object: ObjectId, snapshot: &Snapshot, constants: &Constants) -> Opti
 
 /// The properties of an interface.
 pub fn interface(view: &Interface) -> Fields {
-    BTreeMap::from([
-        ("Ifindex", Variant::from(view.ifindex)),
-        ("Name", Variant::from(view.name.clone())),
-        ("DisplayName", Variant::from(view.display_name.clone())),
-        ("Kind", Variant::from(view.kind.word())),
-        ("State", Variant::from(view.state.word())),
-        ("ProvisioningDomains", Variant::from(convert::pvd_paths(view.pvds.iter()))),
-    ])
+    read_all(&OF_INTERFACE, view)
 }
 
 /// The properties of a provisioning domain.
 pub fn pvd(view: &Pvd) -> Fields {
-    let elements: Vec<&'static str> = view.elements.keys().map(|element| element.word()).collect();
-    let addresses: Vec<Fields> = view.addresses.iter().map(convert::address).collect();
-    BTreeMap::from([
-        ("Interface", Variant::from(path::interface(view.interface))),
-        ("Id", Variant::from(view.id.clone())),
-        ("Origin", Variant::from(view.key.origin().word())),
-        ("Family", Variant::from(view.family.word())),
-        ("ConfigurationElements", Variant::from(elements)),
-        ("Addresses", Variant::from(addresses)),
-        ("AddressLifetimes", Variant::from(convert::address_lifetimes(view))),
-        ("DnsServers", Variant::from(convert::texts(&view.used.dns_servers))),
-        ("SearchDomains", Variant::from(view.used.search_domains.clone())),
-        ("Routers", Variant::from(convert::texts(&view.used.routers))),
-        ("ConfigurationRevision", Variant::from(view.revision)),
-    ])
+    read_all(&OF_PVD, view)
 }
 
 /// Those of `object`'s properties that are in `wanted`.
 pub fn changed(object: &Object, wanted: Properties) -> Fields {
-    let mut fields = match object {
-        Object::Root(snapshot) => manager_state(snapshot),
-        Object::Interface(view) => interface(view),
-        Object::Pvd(view) => pvd(view),
-    };
-    fields.retain(|name, _| EMITTING.iter().any(|(known, flag)| known == name && wanted.contains(*flag)));
-    fields
+    match object {
+        Object::Root(snapshot) => read_changed(&OF_MANAGER, snapshot, wanted),
+        Object::Interface(view) => read_changed(&OF_INTERFACE, view, wanted),
+        Object::Pvd(view) => read_changed(&OF_PVD, view, wanted),
+    }
 }
 
-/// The properties that emit PropertiesChanged.
-const EMITTING: [(&str, Properties); 13] = [
-    ("DefaultProvisioningDomains", Properties::DEFAULT_PROVISIONING_DOMAINS),
-    ("Startup", Properties::STARTUP),
-    ("Name", Properties::NAME),
-    ("DisplayName", Properties::DISPLAY_NAME),
-    ("State", Properties::STATE),
-    ("ProvisioningDomains", Properties::PROVISIONING_DOMAINS),
-    ("Family", Properties::FAMILY),
-    ("ConfigurationElements", Properties::CONFIGURATION_ELEMENTS),
-    ("Addresses", Properties::ADDRESSES),
-    ("DnsServers", Properties::DNS_SERVERS),
-    ("SearchDomains", Properties::SEARCH_DOMAINS),
-    ("Routers", Properties::ROUTERS),
-    ("ConfigurationRevision", Properties::CONFIGURATION_REVISION),
-];
+fn read_all<T>(properties: &[Property<T>], view: &T) -> Fields {
+    properties.iter().map(|property| (property.name, (property.read)(view))).collect()
+}
+
+fn read_changed<T>(properties: &[Property<T>], view: &T, wanted: Properties) -> Fields {
+    let changed =
+        properties.iter().filter(|property| !property.change.is_empty() && wanted.contains(property.change));
+    changed.map(|property| (property.name, (property.read)(view))).collect()
+}
 
 fn manager(snapshot: &Snapshot, constants: &Constants) -> Fields {
-    let mut fields = manager_state(snapshot);
+    let mut fields = read_all(&OF_MANAGER, snapshot);
     fields.extend([
-        ("InterfaceVersion", Variant::from(1_u32)),
-        ("Version", Variant::from(env!("CARGO_PKG_VERSION"))),
-        ("Features", Variant::from(constants.features.clone())),
-        ("Limits", Variant::from(limits_table())),
-        ("NamespaceId", Variant::from(constants.namespace)),
+        ("InterfaceVersion", Value::from(1_u32)),
+        ("Version", Value::from(env!("CARGO_PKG_VERSION"))),
+        ("Features", Value::from(constants.features.clone())),
+        ("Limits", Value::from(limits_table())),
+        ("NamespaceId", Value::from(constants.namespace)),
     ]);
     fields
-}
-
-fn manager_state(snapshot: &Snapshot) -> Fields {
-    let defaults: Vec<_> = snapshot.defaults().iter().collect();
-    BTreeMap::from([
-        ("DefaultProvisioningDomains", Variant::from(convert::pvd_paths(defaults.iter()))),
-        ("Startup", Variant::from(snapshot.startup())),
-    ])
 }
 
 fn limits_table() -> BTreeMap<&'static str, u32> {

@@ -7,6 +7,7 @@ use super::message_face::Begun;
 use super::properties::UNCLAIMED_TIMEOUT_MS;
 use super::state_face::{GivenOptions, options, parse_address};
 use super::text::Text;
+use super::wire::Descriptor;
 use super::work::{Owner, Progress, SubscriberKey, What, Work};
 use super::{Bus, convert};
 use crate::request::connect::{Connection, connect};
@@ -289,7 +290,7 @@ impl Bus {
             }
             What::Connected(Ok(connection)) => {
                 let details = convert::connection(&details_of(&connection));
-                let reply = call.reply(&(zbus::Fd::from(connection.socket), details));
+                let reply = call.reply_with(&(Descriptor(0), details), vec![connection.socket]);
                 if let Ok(Some(reply)) = &reply {
                     self.remember_socket_reply(reply, &call);
                 }
@@ -297,7 +298,7 @@ impl Bus {
             }
             What::Raced(Ok(raced)) => {
                 let details = convert::raced(&raced, &details_of(&raced.connection));
-                let reply = call.reply(&(zbus::Fd::from(raced.connection.socket), details));
+                let reply = call.reply_with(&(Descriptor(0), details), vec![raced.connection.socket]);
                 if let Ok(Some(reply)) = &reply {
                     self.remember_socket_reply(reply, &call);
                 }

@@ -1,20 +1,21 @@
 //! The methods of the Manager and of provisioning domains.
 
 use super::call::{Call, Options};
-use super::convert::{self, Fields, IDENTIFIERS};
+use super::convert::{self, IDENTIFIERS};
 use super::dispatch::{Answered, unknown_method};
 use super::error::{BusError, Name, shown};
 use super::path;
 use super::properties;
 use super::requests::{self, Waiting};
 use super::text::Text;
+use super::wire::{Fields, Value};
 use super::{Bus, binding};
 use mif_core::configuration::{Configuration, Element};
 use mif_core::pvd::{Pvd, Serial};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use zbus::{ObjectPath, OwnedVariant, Variant};
+use zbus::{ObjectPath, OwnedVariant};
 
 /// In the place of an element: what the service itself uses.
 const ANY: &str = "any";
@@ -132,7 +133,7 @@ impl Bus {
         pvd: &Pvd,
         element: &str,
         identifier: &str,
-    ) -> Result<Variant<'static>, BusError> {
+    ) -> Result<Value, BusError> {
         if !IDENTIFIERS.contains(&identifier) {
             let identifier = shown(identifier);
             let known = IDENTIFIERS.join(", ");
@@ -150,7 +151,7 @@ impl Bus {
         let mut fields = configuration_of(pvd, element)?.map(convert::configuration);
         let strict = self.router.in_use(pvd.serial).is_some_and(|known| known.strict_reverse_path);
         if let Some(fields) = fields.as_mut().filter(|_| strict && element == ANY) {
-            fields.insert(convert::STRICT_REVERSE_PATH, Variant::from(true));
+            fields.insert(convert::STRICT_REVERSE_PATH, Value::from(true));
         }
         Ok(fields)
     }
