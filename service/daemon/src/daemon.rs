@@ -212,7 +212,9 @@ impl Driver {
                 () = &mut ready, if !leases_told => leases_told = true,
             }
         }
-        self.commit()
+        let batch = self.commit();
+        self.snapshots.send_replace(batch.snapshot.clone());
+        batch
     }
 
     /// Turns observations and time into batches, until the sources or the bus task end.
@@ -233,12 +235,17 @@ impl Driver {
             if self.engine.is_resyncing() {
                 continue;
             }
+            // Before it is made: while the bus task has no room, more gets into it.
+            let Ok(room) = batches.reserve().await else { return };
             let batch = self.commit();
-            if !batch.is_news() {
-                continue;
-            }
-            if batches.send(batch).await.is_err() {
-                return;
+            if batch.is_news() {
+                // Whoever tells of it is woken first. Nobody is by what is no news to anybody, as deadlines that moved.
+                let (snapshot, news) = (batch.snapshot.clone(), !batch.changes.is_empty());
+                room.send(batch);
+                self.snapshots.send_if_modified(|latest| {
+                    *latest = snapshot;
+                    news
+                });
             }
         }
     }
@@ -262,10 +269,6 @@ impl Driver {
 
     fn commit(&mut self) -> Batch {
         let batch = self.engine.commit(clock::now());
-        if batch.is_news() {
-            // Before anybody can plan with it.
-            self.snapshots.send_replace(batch.snapshot.clone());
-        }
         for command in &batch.commands {
             match command {
                 Command::Solicit { ifindex } => self.solicitor.solicit(*ifindex),

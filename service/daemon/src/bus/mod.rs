@@ -344,12 +344,19 @@ impl Bus {
         self.publish(batch.snapshot);
         self.managed_objects = None;
         for change in &batch.changes {
+            // O7: those who asked need not wait for what everybody is told of values.
+            let of_values = matches!(change, Change::PvdChanged(_));
+            if of_values {
+                self.tell_subscribers(change);
+            }
             let broadcast = self.coalescer.handle_change(now, change, &self.snapshot);
-            // Objects before the announcements that name them; a change's own announcements never wait.
             if let Some(broadcast) = broadcast {
                 self.outbox.broadcast(broadcast);
             }
-            self.tell_subscribers(change);
+            // Objects before the announcements that name them.
+            if !of_values {
+                self.tell_subscribers(change);
+            }
             if let Change::PvdWithdrawn(pvd) = change {
                 self.fail_calls_on(pvd.serial);
                 self.translator.forget(pvd.serial);

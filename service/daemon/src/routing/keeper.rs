@@ -96,7 +96,11 @@ impl Keeper {
         loop {
             let next = self.restoration.due().into_iter().chain(self.silent.due()).min();
             tokio::select! {
-                Ok(()) = self.ends.snapshots.changed() => self.follow().await,
+                Ok(()) = self.ends.snapshots.changed() => {
+                    // Whoever is to be told of the change goes first.
+                    tokio::task::yield_now().await;
+                    self.follow().await;
+                }
                 Some(Request { pvd, reply }) = self.ends.requests.recv() => {
                     let held = self.hold(pvd).await;
                     if let Err(error) = &held {

@@ -15,6 +15,8 @@ const GROUPS: [u32; 6] = [
     libc::RTNLGRP_IPV4_NETCONF,
     libc::RTNLGRP_NEIGH,
 ];
+/// How many datagrams are read before others have their turn.
+const READ_AT_ONCE: usize = 64;
 /// `struct fib_rule_hdr` and `struct rtmsg`.
 const HEADER_LENGTH: usize = 12;
 /// Where `struct rtmsg` has its table and its protocol.
@@ -67,12 +69,32 @@ impl Watch {
         Ok(Self { monitor: Monitor::open(&GROUPS)?, buffer: Vec::new() })
     }
 
-    /// What came in at once; often nothing that matters. Cancel safe.
+    /// What came in since the last time. Cancel safe.
     pub(super) async fn next(&mut self) -> io::Result<Vec<Notice>> {
-        match self.monitor.receive(&mut self.buffer).await? {
-            Received::Overrun => Ok(vec![Notice::Everything]),
-            Received::Datagram => Ok(messages(&self.buffer).filter_map(|message| notice(&message)).collect()),
+        loop {
+            self.monitor.readable().await?;
+            // The same change wakes the source, and whoever asked to be told of it goes first.
+            tokio::task::yield_now().await;
+            let notices = self.at_hand()?;
+            if !notices.is_empty() {
+                return Ok(notices);
+            }
         }
+    }
+
+    /// What is in the queue; often nothing that matters.
+    fn at_hand(&mut self) -> io::Result<Vec<Notice>> {
+        let mut notices = Vec::new();
+        for _ in 0..READ_AT_ONCE {
+            match self.monitor.receive_at_hand(&mut self.buffer)? {
+                Some(Received::Datagram) => {
+                    notices.extend(messages(&self.buffer).filter_map(|message| notice(&message)));
+                }
+                Some(Received::Overrun) => notices.push(Notice::Everything),
+                None => break,
+            }
+        }
+        Ok(notices)
     }
 }
 

@@ -117,6 +117,26 @@ fn appearance_object_list_announcement() {
 }
 
 #[test]
+fn who_asked_for_values_hears_of_them_first() {
+    with_service(one_link(), |mut rig| async move {
+        let subscriber = rig.subscribe("first").await;
+        let pvd = rig.pvd("implicit:eth0:ipv4").await;
+        rig.call(&subscriber, SUBSCRIBER, "AnnounceAddresses", &path(&pvd)).await.unwrap();
+        rig.settled().await;
+        rig.happen([address(ETH0, 2)]).await;
+        let heard = words(&rig.until(|heard| heard.what == "PropertiesChanged").await);
+        assert_eq!(
+            heard,
+            [
+                "AddressAnnouncement pvd/1000 192.0.2.2/24",
+                "PropertiesChanged pvd/1000 Addresses ConfigurationElements ConfigurationRevision",
+            ],
+            "O7: what is unicast runs ahead"
+        );
+    });
+}
+
+#[test]
 fn loss_of_a_provisioning_domain_from_the_inside_out() {
     with_service(one_link(), |mut rig| async move {
         let subscriber = rig.subscribe("loses").await;

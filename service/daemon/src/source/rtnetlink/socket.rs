@@ -15,9 +15,11 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::route::{RouteHeader, RouteMessage};
 use netlink_packet_route::{AddressFamily as WireFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, SocketAddr, TokioSocket};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use std::io;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The kernel's end of every netlink socket.
 const KERNEL_PORT: u32 = 0;
@@ -47,38 +49,50 @@ pub(crate) enum Received {
 
 /// A socket that hears of changes. It has missed nothing since it was opened, or says so.
 pub(crate) struct Monitor {
-    socket: TokioSocket,
+    socket: AsyncFd<Socket>,
 }
 
 impl Monitor {
     /// A monitor of `groups` (RTNLGRP_*) with an empty queue.
     pub(crate) fn open(groups: &[u32]) -> io::Result<Self> {
-        let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
-        let inner = socket.socket_mut();
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.set_non_blocking(true)?;
         // Beyond the system's limit with CAP_NET_ADMIN, else up to it.
-        if setsockopt(inner, RcvBufForce, &MONITOR_BUFFER).is_err() {
-            inner.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
+        if setsockopt(&socket, RcvBufForce, &MONITOR_BUFFER).is_err() {
+            socket.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
         }
-        inner.bind_auto()?;
+        socket.bind_auto()?;
         for group in groups {
-            inner.add_membership(*group)?;
+            socket.add_membership(*group)?;
         }
+        // SAFETY: the socket owns its descriptor and never changes it.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         Ok(Self { socket })
+    }
+
+    /// Waits until something is in the queue. Cancel safe.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await.map(drop)
+    }
+
+    /// What is known to be in the queue; `None` when all of that is read, and to be [waited for](Self::readable).
+    pub(crate) fn receive_at_hand(&self, buffer: &mut Vec<u8>) -> io::Result<Option<Received>> {
+        unless_empty(self.socket.try_io(Interest::READABLE, |socket| read(socket, buffer)))
     }
 
     /// Waits for the next datagram and puts it into `buffer`. Cancel safe.
     pub(crate) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Received> {
-        receive(&self.socket, buffer).await
+        loop {
+            let mut ready = self.socket.readable().await?;
+            if let Ok(received) = ready.try_io(|socket| read(socket.get_ref(), buffer)) {
+                return received;
+            }
+        }
     }
 
     /// What is in the queue now, without waiting; `None` when it is empty.
     pub(super) fn try_receive(&self, buffer: &mut Vec<u8>) -> io::Result<Option<Received>> {
-        prepare(buffer);
-        match received(self.socket.socket_ref().recv_from(buffer, 0).map(|(_, sender)| sender), buffer) {
-            Ok(received) => Ok(Some(received)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        unless_empty(read(self.socket.get_ref(), buffer))
     }
 }
 
@@ -205,6 +219,20 @@ async fn receive(socket: &TokioSocket, buffer: &mut Vec<u8>) -> io::Result<Recei
     prepare(buffer);
     let sender = socket.recv_from(buffer).await;
     received(sender, buffer)
+}
+
+fn read(socket: &Socket, buffer: &mut Vec<u8>) -> io::Result<Received> {
+    prepare(buffer);
+    let sender = socket.recv_from(buffer, 0).map(|(_, sender)| sender);
+    received(sender, buffer)
+}
+
+fn unless_empty(received: io::Result<Received>) -> io::Result<Option<Received>> {
+    match received {
+        Ok(received) => Ok(Some(received)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn prepare(buffer: &mut Vec<u8>) {
