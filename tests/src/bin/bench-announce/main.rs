@@ -117,6 +117,9 @@ fn goals(report: &mut Report) {
             Bound::AtMost(2.5),
         );
     }
+    let beyond = report.median(ROUTER.name, mifd, BEYOND);
+    let more = beyond.zip(hop).map(|(beyond, hop)| beyond - hop);
+    report.goal(&format!("{}: beyond the kernel and a hop, us", ROUTER.name), more, Bound::AtMost(300.0));
     let each = report.median(REPEATED, mifd, CPU);
     report.goal(&format!("{REPEATED}: us of CPU"), each, Bound::AtMost(100.0));
 }

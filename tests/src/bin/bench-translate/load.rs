@@ -26,10 +26,12 @@ pub struct Measured {
 
 impl Load {
     /// All.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self { outstanding: 1, cached: false },
+        Self { outstanding: 8, cached: false },
         Self { outstanding: 64, cached: false },
         Self { outstanding: 1, cached: true },
+        Self { outstanding: 8, cached: true },
         Self { outstanding: 64, cached: true },
     ];
 
