@@ -1,6 +1,8 @@
 //! Hears when somebody else takes away what is this service's, or turns a reverse path filter.
 
-use crate::source::rtnetlink::{Message, Monitor, Received, attributes, messages, read_u32};
+use crate::source::rtnetlink::{
+    Filter, Message, Monitor, ROUTE_PROTOCOL, ROUTE_TABLE, Received, attributes, messages, read_u32,
+};
 use mif_core::event::Ifindex;
 use mif_core::routing::{Mark, PROTOCOL};
 use std::io;
@@ -19,9 +21,6 @@ const GROUPS: [u32; 6] = [
 const READ_AT_ONCE: usize = 64;
 /// `struct fib_rule_hdr` and `struct rtmsg`.
 const HEADER_LENGTH: usize = 12;
-/// Where `struct rtmsg` has its table and its protocol.
-const TABLE: usize = 4;
-const ROUTE_PROTOCOL: usize = 5;
 /// FRA_PROTOCOL.
 const RULE_PROTOCOL: u16 = 21;
 /// Where `struct ndmsg` has its state; its index is before that.
@@ -66,7 +65,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { monitor: Monitor::open(&GROUPS)?, buffer: Vec::new() })
+        Ok(Self { monitor: Monitor::open(&GROUPS, Filter::GoneBy(PROTOCOL))?, buffer: Vec::new() })
     }
 
     /// What came in since the last time. Cancel safe.
@@ -110,7 +109,7 @@ fn notice(message: &Message<'_>) -> Option<Notice> {
             let header = header.filter(|header| header[ROUTE_PROTOCOL] == PROTOCOL)?;
             let table = attributes(inside).find(|(kind, _)| *kind == libc::RTA_TABLE);
             let table = table.and_then(|(_, value)| read_u32(value));
-            Some(Notice::Table(Mark(table.unwrap_or(u32::from(header[TABLE])))))
+            Some(Notice::Table(Mark(table.unwrap_or(u32::from(header[ROUTE_TABLE])))))
         }
         libc::RTM_NEWNEIGH => neighbour(header?, inside),
         NEW_SETTING => Some(Notice::Settings),

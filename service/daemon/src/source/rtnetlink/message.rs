@@ -3,7 +3,7 @@
 use netlink_packet_core::NlasIterator;
 
 /// `struct nlmsghdr`.
-const HEADER_LENGTH: usize = 16;
+pub(super) const HEADER_LENGTH: usize = 16;
 /// `struct nlattr`.
 const ATTRIBUTE_HEADER_LENGTH: usize = 4;
 const ALIGNMENT: usize = 4;

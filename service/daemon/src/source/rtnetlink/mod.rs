@@ -7,6 +7,7 @@
 
 mod address;
 mod driver;
+mod filter;
 mod link;
 mod message;
 mod route;
@@ -15,6 +16,7 @@ mod told_addresses;
 mod told_routes;
 mod view;
 
+pub(crate) use filter::{Filter, ROUTE_PROTOCOL, ROUTE_TABLE};
 pub(crate) use message::{Message, attributes, messages, read_u32};
 pub(crate) use socket::{Monitor, Received};
 
@@ -96,7 +98,7 @@ impl Rtnetlink {
     /// Tells everything there is, and gives the monitor that hears of every change since.
     async fn resync(&mut self) -> Result<Monitor, SourceError> {
         loop {
-            let monitor = Monitor::open(&GROUPS).map_err(SourceError::OpenNetlink)?;
+            let monitor = Monitor::open(&GROUPS, Filter::MainTable).map_err(SourceError::OpenNetlink)?;
             self.view.forget_all();
             self.tell(Event::ResyncBegin).await?;
             for request in [

@@ -4,6 +4,7 @@
 //! kernel's own queue, whose overrun is told, would never fill), and it drops every message with a string that is
 //! not UTF-8, as link names may be.
 
+use super::filter::Filter;
 use super::message::{Message, messages};
 use mif_core::configuration::AddressFamily;
 use mif_core::event::Ifindex;
@@ -53,14 +54,15 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor of `groups` (RTNLGRP_*) with an empty queue.
-    pub(crate) fn open(groups: &[u32]) -> io::Result<Self> {
+    /// A monitor of `groups` (RTNLGRP_*) with an empty queue, which hears of routes what `filter` lets through.
+    pub(crate) fn open(groups: &[u32], filter: Filter) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.set_non_blocking(true)?;
         // Beyond the system's limit with CAP_NET_ADMIN, else up to it.
         if setsockopt(&socket, RcvBufForce, &MONITOR_BUFFER).is_err() {
             socket.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
         }
+        filter.attach(&socket)?;
         socket.bind_auto()?;
         for group in groups {
             socket.add_membership(*group)?;
