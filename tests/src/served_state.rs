@@ -68,6 +68,18 @@ impl ServedHost {
         let interface = "org.ietf.Mif1.ProvisioningDomain";
         busctl_call(pvd.path.as_str(), interface, "GetAllConfigurationData", &["s", element]).await
     }
+
+    /// Waits until somebody has told of what `element` gave: its addresses are there before that. What it is then.
+    ///
+    /// # Panics
+    /// At the deadline, and when the service refuses.
+    pub async fn told(&self, pvd: &ProvisioningDomain, element: &str) -> Value {
+        eventually("somebody to tell of a lease", async || {
+            let told = self.configuration(pvd, element).await;
+            if told["told-by"].is_null() { Err(format!("{told:#}")) } else { Ok(told) }
+        })
+        .await
+    }
 }
 
 /// The first value of the reply to a method call of the service, by busctl.

@@ -43,7 +43,7 @@ fn a_lease_of_dhcpcd_joins_the_pvd_of_the_router_that_asked_for_it() {
         let id = pvd_of(&provider);
         let pvd = host.pvd_where(&id, |pvd| leased(pvd, "2001:db8:1::53")).await;
         assert_eq!(pvd.elements, [Element::Ra, Element::Dhcpv6]);
-        let told = host.configuration(&pvd, "dhcpv6").await;
+        let told = host.told(&pvd, "dhcpv6").await;
         holds(
             &told,
             &[
@@ -74,7 +74,7 @@ fn a_lease_of_dhclient_is_told_with_all_its_options_and_goes_when_it_is_given_ba
         dhclient().start().await;
         let id = pvd_of(&provider);
         let pvd = host.pvd_where(&id, |pvd| leased(pvd, "2001:db8:1::53")).await;
-        let told = host.configuration(&pvd, "dhcpv6").await;
+        let told = host.told(&pvd, "dhcpv6").await;
         holds(
             &told,
             &[

@@ -71,12 +71,7 @@ fn leases_of_both_families_are_told_and_what_is_set_beside_them() {
         // The domain that is set is the link's, of whatever family its servers are.
         let all = [Element::Ra, Element::Dhcpv6, Element::Static];
         let pvd = host.pvd_where(&id, |pvd| pvd.elements == all).await;
-        // The kernel tells of the address before NetworkManager tells of the rest.
-        let told = eventually("what the DHCPv6 server gave", async || {
-            let told = host.configuration(&pvd, "dhcpv6").await;
-            if told["told-by"].is_null() { Err(told.to_string()) } else { Ok(told) }
-        })
-        .await;
+        let told = host.told(&pvd, "dhcpv6").await;
         holds(&told, &[("search-domains", json!(["six.test"])), ("ntp-servers", json!(["2001:db8:1::123"]))]);
         holds(&told, &[("told-by", json!("NetworkManager"))]);
     });

@@ -10,7 +10,6 @@ use mif_tests::daemons::Networkd;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{DhcpProvider, seconds_since_boot};
 use mif_tests::universe::{self, Universe};
-use mif_tests::wait::eventually;
 use serde_json::{Value, json};
 
 const PVD: &str = "implicit:eth1:ipv4";
@@ -155,12 +154,7 @@ fn what_is_set_and_what_dhcpv6_gave_are_told_apart() {
                 && pvd.addresses.iter().any(|address| address.element == Some(Element::Dhcpv6))
         };
         let six = host.pvd_where(&id, leased).await;
-        // The kernel tells of the address before networkd tells of the rest.
-        let given = eventually("what the DHCPv6 server gave", async || {
-            let given = values(&host.configuration(&six, "dhcpv6").await);
-            if given["dns-servers"].is_null() { Err(given.to_string()) } else { Ok(given) }
-        })
-        .await;
+        let given = values(&host.told(&six, "dhcpv6").await);
         assert_eq!(given["dns-servers"], json!(["2001:db8:1::53"]), "{given:#}");
         assert_eq!(given["search-domains"], json!(["six.test"]), "{given:#}");
         assert_eq!(given["ntp-servers"], json!(["2001:db8:1::123"]), "{given:#}");
