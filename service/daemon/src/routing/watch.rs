@@ -72,7 +72,7 @@ impl Watch {
     pub(super) async fn next(&mut self) -> io::Result<Vec<Notice>> {
         loop {
             self.monitor.readable().await?;
-            // The same change wakes the source, and whoever asked to be told of it goes first.
+            // The same news may have woken the source, and whoever asked to be told of it goes first.
             tokio::task::yield_now().await;
             let notices = self.at_hand()?;
             if !notices.is_empty() {

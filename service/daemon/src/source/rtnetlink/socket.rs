@@ -62,7 +62,8 @@ impl Monitor {
         if setsockopt(&socket, RcvBufForce, &MONITOR_BUFFER).is_err() {
             socket.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
         }
-        filter.attach(&socket)?;
+        // Without it there is more to read, and nothing else.
+        let _ = filter.attach(&socket);
         socket.bind_auto()?;
         for group in groups {
             socket.add_membership(*group)?;
