@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use zbus::{Connection, Message, OwnedObjectPath};
+use zbus::{Connection, Message, OwnedObjectPath, OwnedVariant};
 
 const NETWORKD: &str = "/lib/systemd/systemd-networkd";
 const NETWORK_MANAGER: &str = "/usr/sbin/NetworkManager";
@@ -172,6 +172,19 @@ impl Contender {
                 reply.body().deserialize::<Vec<OwnedObjectPath>>().is_ok_and(|listed| listed.len() >= links)
             }
         }
+    }
+
+    /// Whether it is done with starting, as far as it tells: mifd asks silent routers three times, 4 s apart.
+    pub async fn is_started(self, connection: &Connection) -> bool {
+        if self != Self::Mifd {
+            return true;
+        }
+        let at = ["org.ietf.Mif1", "/org/ietf/Mif1", "org.freedesktop.DBus.Properties", "Get"];
+        let Ok(reply) = call(connection, at, &("org.ietf.Mif1.Manager", "Startup")).await else {
+            return false;
+        };
+        let startup = reply.body().deserialize::<OwnedVariant>();
+        startup.is_ok_and(|startup| bool::try_from(startup).is_ok_and(|startup| !startup))
     }
 }
 

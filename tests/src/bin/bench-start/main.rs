@@ -5,8 +5,8 @@
 //! and NetworkManager are started there. "Complete": the bus name is owned and every link is on the bus. "Settled":
 //! after that the process uses less than 4 ms of CPU in each of five windows of 200 ms; the time that counts is the
 //! begin of the first of these windows. Who listens to routers asks those of all links in between; networkd as it
-//! comes does not. Memory is looked at when settled, and once more after the one call that gives everything. The floor
-//! is a dump of links, addresses and routes over netlink.
+//! comes does not. Memory is looked at when settled, and once more after the one call that gives everything; changes are
+//! made when nothing of the start goes on any more. The floor is a dump of links, addresses and routes over netlink.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

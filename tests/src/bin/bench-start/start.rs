@@ -40,6 +40,11 @@ pub async fn measure(contender: Contender, node: &Node, bus: &Bus, links: usize,
     add(CPU, milliseconds(settled.cpu));
     add(RSS, megabytes(process.status_number("VmRSS:")));
     add(PSS, megabytes(usage::proportional_share(&process)));
+    within(contender.patience(), "its start to be over", async || {
+        if contender.is_started(&connection).await { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    usage::settled(&process, Instant::now() + contender.patience()).await;
     add(CHANGE, change(node, &process).await);
     add(ALL, everything(&connection, contender).await);
     add(AGAIN, everything(&connection, contender).await);
