@@ -65,7 +65,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { monitor: Monitor::open(&GROUPS, Filter::GoneBy(PROTOCOL))?, buffer: Vec::new() })
+        Ok(Self { monitor: Monitor::open(&GROUPS, Filter::KeeperOf(PROTOCOL))?, buffer: Vec::new() })
     }
 
     /// What came in since the last time. Cancel safe.

@@ -1,7 +1,8 @@
 //! Messages that the kernel need not put into a queue, for nobody here would look at them (SO_ATTACH_FILTER, socket(7)).
 //!
-//! With each address come and go routes that say nothing new, and a router may have a million more in tables that are not
-//! ours: to read each of them, only to leave it out, the service would be woken for nothing.
+//! With each address come and go routes that say nothing new, a router may have a million more in tables that are not
+//! ours, and IPv6 neighbours come and go all the time: to read each of them, only to leave it out, the service would be
+//! woken for nothing.
 
 use super::message::HEADER_LENGTH;
 use socket2::{SockFilter, SockRef};
@@ -14,19 +15,21 @@ const KIND: usize = 4;
 const DESTINATION_LENGTH: usize = 1;
 pub(crate) const ROUTE_TABLE: usize = 4;
 pub(crate) const ROUTE_PROTOCOL: usize = 5;
+/// Where `struct ndmsg` has the family of an address.
+const NEIGHBOUR_FAMILY: usize = 0;
 /// RTPROT_KERNEL
 const BY_KERNEL: u8 = 2;
 /// How many bytes of a message are kept.
 const ALL: u32 = u32::MAX;
 const NOTHING: u32 = 0;
 
-/// Which messages of routes a socket gets. It gets all other messages.
+/// Which messages of routes and neighbours a socket gets. It gets all other messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     /// Routes of the main table, but none that the kernel made itself for the addresses of a link.
     MainTable,
-    /// That a route of this protocol is gone.
-    GoneBy(u8),
+    /// What the keeper of the routes of this protocol acts on: that one is gone, and IPv4 neighbours.
+    KeeperOf(u8),
 }
 
 impl Filter {
@@ -43,22 +46,26 @@ impl Filter {
                 load_kind(),
                 if_kind(libc::RTM_NEWROUTE, 1, 0),
                 if_kind(libc::RTM_DELROUTE, 0, 6),
-                load_of_route(ROUTE_TABLE),
+                load_inside(ROUTE_TABLE),
                 if_byte(libc::RT_TABLE_MAIN, 0, 5),
-                load_of_route(ROUTE_PROTOCOL),
+                load_inside(ROUTE_PROTOCOL),
                 if_byte(BY_KERNEL, 0, 2),
                 // A default route of the kernel is what a router advertised.
-                load_of_route(DESTINATION_LENGTH),
+                load_inside(DESTINATION_LENGTH),
                 if_byte(0, 0, 1),
                 keep,
                 leave_out,
             ],
-            Self::GoneBy(protocol) => vec![
+            Self::KeeperOf(protocol) => vec![
                 load_kind(),
-                if_kind(libc::RTM_NEWROUTE, 4, 0),
-                if_kind(libc::RTM_DELROUTE, 0, 2),
-                load_of_route(ROUTE_PROTOCOL),
-                if_byte(protocol, 0, 1),
+                if_kind(libc::RTM_NEWROUTE, 8, 0),
+                if_kind(libc::RTM_DELNEIGH, 7, 0),
+                if_kind(libc::RTM_DELROUTE, 1, 0),
+                if_kind(libc::RTM_NEWNEIGH, 2, 4),
+                load_inside(ROUTE_PROTOCOL),
+                if_byte(protocol, 2, 3),
+                load_inside(NEIGHBOUR_FAMILY),
+                if_byte(libc::AF_INET as u8, 0, 1),
                 keep,
                 leave_out,
             ],
@@ -70,7 +77,7 @@ fn load_kind() -> SockFilter {
     load(libc::BPF_H, KIND)
 }
 
-fn load_of_route(at: usize) -> SockFilter {
+fn load_inside(at: usize) -> SockFilter {
     load(libc::BPF_B, HEADER_LENGTH + at)
 }
 
@@ -112,6 +119,7 @@ mod tests {
     const LOCAL_TABLE: u8 = 255;
     const OURS: u8 = 77;
     const STATIC: u8 = 4;
+    const NEW_NETCONF: u16 = 80;
 
     fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(HEADER_LENGTH + payload.len()).unwrap();
@@ -156,16 +164,25 @@ mod tests {
 
     #[test]
     fn who_waits_for_routes_to_go_hears_of_no_others() {
-        let passes = |route: Vec<u8>| passes(Filter::GoneBy(OURS), &route);
+        let passes = |route: Vec<u8>| passes(Filter::KeeperOf(OURS), &route);
         assert!(passes(route(libc::RTM_DELROUTE, 0, OURS, 0)));
         assert!(!passes(route(libc::RTM_DELROUTE, 0, STATIC, 0)));
         assert!(!passes(route(libc::RTM_NEWROUTE, 0, OURS, 0)));
     }
 
     #[test]
-    fn what_is_not_of_routes_passes() {
-        for filter in [Filter::MainTable, Filter::GoneBy(OURS)] {
-            for kind in [libc::RTM_NEWLINK, libc::RTM_DELADDR, libc::RTM_DELRULE, libc::RTM_NEWNEIGH] {
+    fn who_keeps_routes_hears_of_neighbours_of_ipv4_that_are_there() {
+        let neighbour = |kind, family: i32| message(kind, &[family as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let passes = |neighbour: Vec<u8>| passes(Filter::KeeperOf(OURS), &neighbour);
+        assert!(passes(neighbour(libc::RTM_NEWNEIGH, libc::AF_INET)));
+        assert!(!passes(neighbour(libc::RTM_NEWNEIGH, libc::AF_INET6)));
+        assert!(!passes(neighbour(libc::RTM_DELNEIGH, libc::AF_INET)));
+    }
+
+    #[test]
+    fn everything_else_passes() {
+        for filter in [Filter::MainTable, Filter::KeeperOf(OURS)] {
+            for kind in [libc::RTM_NEWLINK, libc::RTM_DELADDR, libc::RTM_DELRULE, NEW_NETCONF] {
                 assert!(passes(filter, &message(kind, &[])), "{filter:?} {kind}");
             }
             let error = u16::try_from(libc::NLMSG_ERROR).unwrap();
