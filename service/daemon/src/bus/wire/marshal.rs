@@ -51,7 +51,7 @@ impl Writer {
 
     /// A signature.
     pub fn signature(&mut self, signature: &str) {
-        // The longest of the contract has twelve characters.
+        // Those of the contract are far from the 255 characters that there may be.
         self.0.push(u8::try_from(signature.len()).unwrap_or(u8::MAX));
         self.put(signature.as_bytes());
         self.0.push(0);
