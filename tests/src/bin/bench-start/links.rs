@@ -9,6 +9,13 @@ use std::time::Duration;
 /// Beyond the testbed's own: thousands of links take their time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Has the kernel ask for no routers by itself on links that are made from now on. Mostly for nothing: it would go on for
+/// ever, searches the routes of all links for each packet, and whoever runs at that moment pays for it. A service asks
+/// for routers itself.
+pub fn keep_kernel_quiet(node: &Node) {
+    node.set("net/ipv6/conf/default/router_solicitations", "0");
+}
+
 /// Makes veth ends until there are `count` (rounded up to a pair), all up, each with an IPv4 and an IPv6 address.
 pub async fn make(node: &Node, there: usize, count: usize) {
     let mut batch = String::new();

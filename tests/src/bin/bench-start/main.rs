@@ -6,7 +6,8 @@
 //! after that the process uses less than 4 ms of CPU in each of five windows of 200 ms; the time that counts is the
 //! begin of the first of these windows. Who listens to routers asks those of all links in between; networkd as it
 //! comes does not. Memory is looked at when settled, and once more after the one call that gives everything; changes are
-//! made when nothing of the start goes on any more. The floor is a dump of links, addresses and routes over netlink.
+//! made when nothing of the start goes on any more, and the kernel itself asks for no routers. The floor is a dump of
+//! links, addresses and routes over netlink.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         let usual: &[usize] =
             if arguments.full { &[10, 100, 1_000, 3_000, 10_000] } else { &[10, 100, 1_000] };
         let counts = arguments.numbers("links", usual);
+        links::keep_kernel_quiet(universe.host());
         let mut made = 0;
         let buses = report.buses(arguments, &[BusProgram::DbusDaemon]);
         for count in &counts {
