@@ -314,13 +314,6 @@ impl Configuration {
     ///
     /// A refreshed lifetime is no news to anybody: revisions and announcements follow this comparison.
     pub fn same_but_times(&self, other: &Self) -> bool {
-        let routes = |configuration: &Self| -> Vec<(RouteKey, Preference)> {
-            configuration.routes.iter().map(|(key, data)| (*key, data.preference)).collect()
-        };
-        let prefixes = |configuration: &Self| -> Vec<(Prefix, bool, bool)> {
-            let flags = |(prefix, data): (&Prefix, &PrefixData)| (*prefix, data.on_link, data.autonomous);
-            configuration.prefixes.iter().map(flags).collect()
-        };
         // Destructured so that a new field cannot be forgotten here.
         let Self {
             dns_servers,
@@ -347,8 +340,8 @@ impl Configuration {
             && *search_domains == other.search_domains
             && *domain_name == other.domain_name
             && *routers == other.routers
-            && routes(self) == routes(other)
-            && prefixes(self) == prefixes(other)
+            && self.routes_but_times().eq(other.routes_but_times())
+            && self.prefixes_but_times().eq(other.prefixes_but_times())
             && *mtu == other.mtu
             && *ntp_servers == other.ntp_servers
             && *nis_servers == other.nis_servers
@@ -366,6 +359,14 @@ impl Configuration {
                 other.additional_information.as_deref(),
                 AdditionalInformation::same_but_times,
             )
+    }
+
+    fn routes_but_times(&self) -> impl Iterator<Item = (RouteKey, Preference)> {
+        self.routes.iter().map(|(key, data)| (*key, data.preference))
+    }
+
+    fn prefixes_but_times(&self) -> impl Iterator<Item = (Prefix, bool, bool)> {
+        self.prefixes.iter().map(|(prefix, data)| (*prefix, data.on_link, data.autonomous))
     }
 
     /// The same with these routes, of medium preference and without end.
@@ -402,6 +403,17 @@ impl Configuration {
         keep_first(&mut self.captivity, &later.captivity);
         keep_first(&mut self.additional_information, &later.additional_information);
     }
+
+    /// Whether [`join`](Self::join) of nothing and this is this.
+    pub fn repeats_nothing(&self) -> bool {
+        !repeats(&self.dns_servers)
+            && !repeats(&self.search_domains)
+            && !repeats(&self.routers)
+            && !repeats(&self.ntp_servers)
+            && !repeats(&self.nis_servers)
+            && !repeats(&self.pref64)
+            && !repeats(&self.encrypted_dns)
+    }
 }
 
 /// Whether there is neither, or both and they are the `same`.
@@ -411,6 +423,10 @@ fn both<T>(one: Option<&T>, other: Option<&T>, same: impl Fn(&T, &T) -> bool) ->
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
+}
+
+fn repeats<T: PartialEq>(list: &[T]) -> bool {
+    list.iter().enumerate().any(|(place, item)| list[..place].contains(item))
 }
 
 fn extend_without_repeats<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
@@ -467,6 +483,36 @@ mod tests {
         assert_eq!(first.dns_servers, [dns("192.0.2.1"), dns("192.0.2.2")]);
         assert_eq!(first.mtu, Some(1400));
         assert_eq!(first.domain_name.as_deref(), Some("example.test"));
+    }
+
+    /// Adds to a list: the first time something, the second time the same.
+    const LISTS: [fn(&mut Configuration); 7] = [
+        |it| it.dns_servers.push(IpAddr::from([192, 0, 2, 1])),
+        |it| it.search_domains.push("example.test".into()),
+        |it| it.routers.push(IpAddr::from([192, 0, 2, 1])),
+        |it| it.ntp_servers.push("192.0.2.1".into()),
+        |it| it.nis_servers.push(IpAddr::from([192, 0, 2, 1])),
+        |it| it.pref64.push(Prefix::default_route(AddressFamily::Ipv6)),
+        |it| it.encrypted_dns.push(EncryptedDns::default()),
+    ];
+
+    #[test]
+    fn what_repeats_nothing_is_joined_to_nothing_as_it_is() {
+        let joined = |configuration: &Configuration| {
+            let mut joined = Configuration::default();
+            joined.join(configuration);
+            joined
+        };
+        let mut each_once = Configuration { mtu: Some(1400), ..Configuration::default() };
+        LISTS.iter().for_each(|add| add(&mut each_once));
+        assert!(each_once.repeats_nothing());
+        assert_eq!(joined(&each_once), each_once);
+        for add in LISTS {
+            let mut twice = each_once.clone();
+            add(&mut twice);
+            assert!(!twice.repeats_nothing(), "{twice:?}");
+            assert_eq!(joined(&twice), each_once);
+        }
     }
 
     #[test]

@@ -303,16 +303,19 @@ fn same_but_deadlines(old: &Pvd, new: &Pvd) -> bool {
 }
 
 fn join(elements: &BTreeMap<Element, Shared<Configuration>>) -> Shared<Configuration> {
+    // Mostly there is one, and all of it is used: that need not be there twice.
+    if let Some((_, only)) = elements.first_key_value()
+        && elements.len() == 1
+        && only.repeats_nothing()
+    {
+        return only.clone();
+    }
     // Element's order is the order of joining.
     let joined = elements.values().fold(Configuration::default(), |mut used, configuration| {
         used.join(configuration);
         used
     });
-    // Mostly there is one, and all of it is used: that need not be there twice.
-    match elements.first_key_value() {
-        Some((_, only)) if elements.len() == 1 && **only == joined => only.clone(),
-        Some(_) | None => joined.into(),
-    }
+    joined.into()
 }
 
 fn take(next: &mut u64) -> Serial {
