@@ -34,7 +34,7 @@ pub fn slept() -> Duration {
 #[derive(Debug)]
 pub struct Alarm {
     timer: AsyncFd<Timer>,
-    /// What the timer is set to, if it has not gone off.
+    /// What the timer is set to, if it has not gone off: the deadline, or something earlier.
     set: Option<BootTime>,
 }
 
@@ -63,14 +63,24 @@ impl Alarm {
     /// Waits for `deadline`; for ever without one. Cancel safe, and to be called again and again.
     pub async fn at(&mut self, deadline: Option<BootTime>) {
         let deadline = deadline.filter(|deadline| *deadline != BootTime::FOREVER);
-        if self.set != deadline {
+        let is_set = match (self.set, deadline) {
+            // One that only moves later, as with each advertisement of a router, costs nothing until it would go off.
+            (Some(set), Some(deadline)) => set <= deadline,
+            (set, deadline) => set == deadline,
+        };
+        if !is_set {
             self.set(deadline);
         }
         let Some(deadline) = deadline else { return std::future::pending().await };
         while !deadline.passed(now()) {
             match self.timer.readable().await {
                 // Setting it again is what makes it unreadable.
-                Ok(mut ready) => ready.clear_ready(),
+                Ok(mut ready) => {
+                    ready.clear_ready();
+                    if self.set != Some(deadline) {
+                        self.set(Some(deadline));
+                    }
+                }
                 Err(error) => return fail(&error, deadline).await,
             }
         }
@@ -143,6 +153,19 @@ mod tests {
         assert_eq!(alarm.at(Some(soon)).now_or_never(), None);
         goes_off(&mut other, soon.after(Duration::from_millis(5))).await;
         goes_off(&mut alarm, now().after(Duration::from_millis(20))).await;
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_moves_later_is_kept_for_nothing() {
+        let mut alarm = Alarm::new().unwrap();
+        let soon = now().after(Duration::from_millis(20));
+        assert_eq!(alarm.at(Some(soon)).now_or_never(), None);
+        for later in (21..=40).map(|millis| now().after(Duration::from_millis(millis))) {
+            assert_eq!(alarm.at(Some(later)).now_or_never(), None);
+            assert_eq!(alarm.set, Some(soon), "the timer is set anew each time");
+        }
+        goes_off(&mut alarm, now().after(Duration::from_millis(40))).await;
+        assert_eq!(alarm.set, None);
     }
 
     #[tokio::test]
