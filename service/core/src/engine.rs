@@ -74,8 +74,10 @@ pub struct Batch {
     pub snapshot: Snapshot,
     /// What became different, in the order to tell it.
     pub changes: Vec<Change>,
-    /// Deadlines moved, or addresses that are of no provisioning domain: nobody is told.
+    /// Deadlines moved: nobody is told.
     pub refreshed: bool,
+    /// This host got or lost an address that may be of no provisioning domain. Nobody is told, but plans differ.
+    pub readdressed: bool,
     /// What is to be done.
     pub commands: Vec<Command>,
     /// What was left out.
@@ -87,7 +89,12 @@ pub struct Batch {
 impl Batch {
     /// Whether the state is another one than before.
     pub fn is_news(&self) -> bool {
-        self.refreshed || !self.changes.is_empty()
+        self.refreshed || !self.is_quiet()
+    }
+
+    /// Whether at most deadlines moved: who looks at the state sees them, and nobody need look for them.
+    pub fn is_quiet(&self) -> bool {
+        self.changes.is_empty() && !self.readdressed
     }
 }
 
@@ -270,7 +277,7 @@ impl Engine {
             for address in beyond(&former, &now) {
                 self.snapshot.remove_own(address, ifindex);
             }
-            batch.refreshed = true;
+            batch.readdressed = true;
         }
         if !now.is_empty() {
             self.own_addresses.insert(ifindex, now);
@@ -426,6 +433,9 @@ impl Timers {
     }
 
     fn set(&mut self, ifindex: Ifindex, deadline: Option<BootTime>) {
+        if self.by_link.get(&ifindex) == deadline.as_ref() {
+            return;
+        }
         self.clear(ifindex);
         if let Some(deadline) = deadline {
             self.by_link.insert(ifindex, deadline);

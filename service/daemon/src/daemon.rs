@@ -1,5 +1,6 @@
 //! The parts put together: sources feed the engine, the engine feeds the bus task.
 
+use crate::batches;
 use crate::bus::authority::{self, Authority};
 use crate::bus::{BUS_NAME, Bus, Constants, LeftBus, Peers};
 use crate::clock::{self, Alarm};
@@ -31,8 +32,6 @@ use zbus::connection::Builder;
 
 /// How many observations may wait for the engine.
 const FEED: usize = 4_096;
-/// How many batches may wait for the bus.
-const BATCHES: usize = 64;
 /// How long after the links are settled something of the start goes on: the last solicitations, questions to DHCP servers.
 const AFTERMATH: Duration = Duration::from_secs(30);
 /// How many observations make one batch at most.
@@ -131,7 +130,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let (snapshots, snapshots_out) = latest::channel(Snapshot::default());
     let lean = give_back_memory(snapshots_out.clone());
     let (router, keeping) = start_routing(options.routing, snapshots_out).await;
-    let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone());
+    let fetcher = Fetcher::new(feed, options.translation.clone(), router.clone(), snapshots.subscribe());
     let engine = Engine::new(settings).with_routing(router.routing());
     let mut driver = Driver {
         engine,
@@ -149,7 +148,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         first = driver.take_inventory(inventory.complete()) => first,
         error = sources.failed() => return Err(error.into()),
     };
-    let (batches, batches_out) = mpsc::channel(BATCHES);
+    let (batches, batches_out) = batches::channel();
     let peers = peers(&options.bus, &connection).await?;
     let mut constants = constants(&peers, &router, options.translation)?;
     constants.features.extend(hears_routers.then_some("router-advertisements"));
@@ -218,7 +217,7 @@ impl Driver {
     }
 
     /// Turns observations and time into batches, until the sources or the bus task end.
-    async fn run(mut self, batches: mpsc::Sender<Batch>) {
+    async fn run(mut self, batches: batches::Sender) {
         loop {
             tokio::select! {
                 observation = self.observations.recv() => match observation {
@@ -236,7 +235,7 @@ impl Driver {
                 continue;
             }
             // Before it is made: while the bus task has no room, more gets into it.
-            let Ok(room) = batches.reserve().await else { return };
+            let Some(room) = batches.reserve().await else { return };
             let batch = self.commit();
             if batch.is_news() {
                 // Whoever tells of it is woken first. Nobody is by what is no news to anybody, as deadlines that moved.

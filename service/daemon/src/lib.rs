@@ -1,5 +1,6 @@
 //! `mifd`: the shell around `mif-core`. Everything here does I/O and decides nothing that the core could decide.
 
+pub mod batches;
 pub mod bus;
 pub mod clock;
 pub mod config;

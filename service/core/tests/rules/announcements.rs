@@ -25,6 +25,12 @@ fn later_deadlines_are_no_news() {
     let mut host = host();
     host.see([lasting(&host, 1500, 2500)]);
     assert_eq!(host.last().changes, []);
+    assert!(
+        host.last().is_news() && host.last().is_quiet(),
+        "the state is another one, and nobody need look"
+    );
+    host.see([lasting(&host, 1500, 2500)]);
+    assert!(!host.last().is_news(), "the same once more");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod text;
 mod wire;
 mod work;
 
+use crate::batches;
 use crate::clock::{self, Alarm};
 use crate::request::race::PlacesByUser;
 use crate::routing::Router;
@@ -184,7 +185,7 @@ pub struct Inputs {
     /// Messages from the connection.
     pub messages: MessageStream,
     /// Changes from the engine.
-    pub batches: mpsc::Receiver<Batch>,
+    pub batches: batches::Receiver,
     /// Signs of life from the engine's loop, to be passed on from here.
     pub pulses: mpsc::Receiver<Pulse>,
     progress: mpsc::Receiver<Progress>,
@@ -198,7 +199,7 @@ impl Bus {
         connection: Connection,
         peers: Peers,
         constants: Constants,
-        batches: mpsc::Receiver<Batch>,
+        batches: batches::Receiver,
     ) -> std::io::Result<(Self, Inputs)> {
         let messages = MessageStream::from(&connection);
         let (progress, progress_out) = mpsc::channel(PROGRESS_QUEUE);
@@ -257,6 +258,7 @@ impl Bus {
     }
 
     fn publish(&mut self, snapshot: Snapshot) {
+        self.managed_objects = None;
         self.snapshots.send_replace(snapshot.clone());
         self.snapshot = snapshot;
     }
@@ -270,6 +272,12 @@ impl Bus {
         }
         loop {
             let input = self.next_input(&mut inputs, &mut stop).await;
+            // A batch in hand comes before it.
+            if !matches!(input, Input::Batch(_))
+                && let Some(state) = inputs.batches.take_state()
+            {
+                self.publish(state);
+            }
             match input {
                 Input::Message(Some(Ok(message))) => self.handle_message(message),
                 Input::Message(Some(Err(error))) => return Err(LeftBus::Connection(Some(error))),
@@ -342,7 +350,6 @@ impl Bus {
     /// Takes in what the engine made: publishes it, then queues what everybody is told, in order.
     fn handle_batch(&mut self, now: BootTime, batch: Batch) {
         self.publish(batch.snapshot);
-        self.managed_objects = None;
         for change in &batch.changes {
             // O7: those who asked need not wait for what everybody is told of values.
             let of_values = matches!(change, Change::PvdChanged(_));

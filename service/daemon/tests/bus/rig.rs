@@ -4,13 +4,14 @@ use crate::heard::Heard;
 use futures_util::StreamExt;
 use mif_core::BootTime;
 use mif_core::configuration::Configuration;
-use mif_core::engine::{Batch, Engine, Settings};
+use mif_core::engine::{Engine, Settings};
 use mif_core::event::{
     Address, AddressKey, Event, Ifindex, Lease, LeaseClient, Link, LinkKind, LinkState, Route,
 };
 use mif_core::facts::InquiryPolicy;
 use mif_core::fetch::FetchPolicy;
 use mif_core::plan::{System, Systems};
+use mifd::batches;
 use mifd::bus::{Bus, Constants, LeftBus, Peers};
 use mifd::clock;
 use mifd::connection::OnTokio;
@@ -52,7 +53,7 @@ pub struct Rig {
     /// What came and was not asked for yet, in the order in which it came.
     pending: VecDeque<Message>,
     engine: Engine,
-    batches: mpsc::Sender<Batch>,
+    batches: batches::Sender,
     stop: Option<oneshot::Sender<()>>,
     service: JoinHandle<Result<(), LeftBus>>,
 }
@@ -90,7 +91,7 @@ impl Rig {
         for event in [Event::Link(loopback)].into_iter().chain(first).chain([Event::ResyncEnd]) {
             engine.handle_event(clock::now(), event);
         }
-        let (batches, batches_out) = mpsc::channel(8);
+        let (batches, batches_out) = batches::channel();
         let constants = Constants {
             features: vec!["connect"],
             namespace: 4_026_531_840,
@@ -111,7 +112,7 @@ impl Rig {
     /// The sources see these at once, and the service takes it in: what is asked next is asked of that state.
     pub async fn happen(&mut self, events: impl IntoIterator<Item = Event>) {
         self.post_events(events).await;
-        while self.batches.capacity() < self.batches.max_capacity() {
+        while !self.batches.is_all_taken_in() {
             tokio::task::yield_now().await;
         }
     }
@@ -122,7 +123,7 @@ impl Rig {
             self.engine.handle_event(clock::now(), event);
         }
         let batch = self.engine.commit(clock::now());
-        self.batches.send(batch).await.unwrap();
+        self.batches.reserve().await.unwrap().send(batch);
     }
 
     /// Stops the service; how it ended.

@@ -1,8 +1,12 @@
 //! The state face: what is there, how it is found, and what is refused.
 
+use crate::heard::Heard;
 use crate::rig::{DEADLINE, ETH0, ETH1, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig};
 use crate::rig::{address, down, gone, lease, one_link, up, with_service};
+use mif_core::event::{Address, Event};
+use mifd::clock;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 use zbus::{Message, OwnedObjectPath, OwnedVariant};
 
 type Fields = BTreeMap<String, OwnedVariant>;
@@ -120,6 +124,43 @@ fn configuration_data_by_element_and_identifier() {
             assert_eq!(name, "org.ietf.Mif1.Error.NoConfigurationData");
             assert!(message.contains(identifier), "{message}");
         }
+    });
+}
+
+/// The address of the first link, valid for so many seconds.
+fn valid_for(seconds: u64) -> Event {
+    let valid_until = clock::now().after(Duration::from_secs(seconds));
+    let Event::Address(address) = address(ETH0, 1) else { unreachable!("it is an address") };
+    Event::Address(Address { preferred_until: valid_until, valid_until, permanent: false, ..address })
+}
+
+/// Until when that address is valid, asked in two ways.
+async fn valid_until(rig: &mut Rig, pvd: &str) -> u64 {
+    let (_, objects) = managed_objects(rig).await;
+    let all = objects[pvd][PVD]["AddressLifetimes"].clone();
+    let reply = rig.call(pvd, PROPERTIES, "Get", &(PVD, "AddressLifetimes")).await.unwrap();
+    let one: OwnedVariant = reply.body().deserialize().unwrap();
+    assert_eq!(all, one);
+    HashMap::<String, (u64, u64)>::try_from(one).unwrap()["192.0.2.1"].1
+}
+
+#[test]
+fn an_address_that_is_refreshed_is_told_to_nobody_and_seen_by_who_asks() {
+    with_service(one_link(), |mut rig| async move {
+        let pvd = rig.pvd("implicit:eth0:ipv4").await;
+        rig.happen([valid_for(1_000)]).await;
+        let first = valid_until(&mut rig, &pvd).await;
+        rig.happen([valid_for(2_000)]).await;
+        let second = valid_until(&mut rig, &pvd).await;
+        assert!(first < second, "{first} {second}");
+        // Whether or not somebody asks in between, the next change is one of the state at its time.
+        rig.happen([valid_for(3_000)]).await;
+        rig.happen([lease(ETH0, "192.0.2.54")]).await;
+        let third = valid_until(&mut rig, &pvd).await;
+        assert!(second < third, "{second} {third}");
+        let heard = rig.until(|heard| heard.words().starts_with("PropertiesChanged pvd/1000 ")).await;
+        let signals: Vec<String> = heard.iter().map(Heard::words).collect();
+        assert_eq!(signals, ["PropertiesChanged pvd/1000 ConfigurationRevision DnsServers"]);
     });
 }
 

@@ -32,7 +32,7 @@ pub struct Fetcher {
     feed: Feed,
     shared: Arc<Shared>,
     /// The latest state, for requests under way.
-    snapshots: watch::Sender<Snapshot>,
+    snapshots: watch::Receiver<Snapshot>,
     running: BTreeMap<(Serial, FetchKind), Running>,
 }
 
@@ -55,20 +55,23 @@ impl Drop for Running {
 
 impl Fetcher {
     /// A fetcher that tells `feed`, and finds names as `translation` says, by sockets with the marks of `router`.
-    pub fn new(feed: Feed, translation: translate::Settings, router: Router) -> Self {
+    /// `snapshots` must hold a batch's state before the runtime's other tasks go on after it was carried out.
+    pub fn new(
+        feed: Feed,
+        translation: translate::Settings,
+        router: Router,
+        snapshots: watch::Receiver<Snapshot>,
+    ) -> Self {
         let shared = Shared {
             translator: Translator::new(translation).with_router(router),
             connector: Connector::new(),
             turns: Semaphore::new(AT_A_TIME),
         };
-        Self { feed, shared: Arc::new(shared), snapshots: watch::Sender::default(), running: BTreeMap::new() }
+        Self { feed, shared: Arc::new(shared), snapshots, running: BTreeMap::new() }
     }
 
     /// Begins and gives up what `batch` wants. Must be called within a tokio runtime.
     pub fn carry_out(&mut self, batch: &Batch) {
-        if batch.is_news() {
-            self.snapshots.send_replace(batch.snapshot.clone());
-        }
         for change in &batch.changes {
             if let Change::PvdRemoved(pvd) = change {
                 self.running.retain(|(of, _), _| *of != pvd.serial);
@@ -88,7 +91,7 @@ impl Fetcher {
         self.running.retain(|_, running| !running.0.is_finished());
         let key = (fetch.pvd, fetch.subject.kind());
         let (feed, shared) = (self.feed.clone(), Arc::clone(&self.shared));
-        let snapshots = self.snapshots.subscribe();
+        let snapshots = self.snapshots.clone();
         let task = tokio::spawn(async move {
             let asked = tokio::time::timeout(TIMEOUT, shared.ask(&snapshots, &fetch)).await;
             let answer = asked.unwrap_or(Err(FetchFailure::TimedOut)).unwrap_or_else(FetchAnswer::Failed);
