@@ -48,7 +48,7 @@ use mif_core::call_queues::{CallQueues, LENDING};
 use mif_core::change::Change;
 use mif_core::deliveries::Deliveries;
 use mif_core::engine::Batch;
-use mif_core::outbox::{Outbox, TURN};
+use mif_core::outbox::Outbox;
 use mif_core::roll_call::RollCall;
 use mif_core::snapshot::Snapshot;
 use mif_core::subscription::Subscriber;
@@ -70,6 +70,9 @@ pub const BUS_NAME: &str = "org.ietf.Mif1";
 const PROGRESS_QUEUE: usize = 256;
 /// How many messages are read before something is served and sent again.
 const READ_AT_ONCE: usize = 256;
+/// How many messages are taken out of the outbox before they are sent: few, so that the bus passes them on while the next
+/// are written.
+const PORTION: usize = 8;
 /// When the bus is asked about a client again, and how often at most.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 const ASKED_AT_MOST: u32 = 5;
@@ -410,10 +413,10 @@ impl Bus {
         unclaimed.chain(self.coalescer.next_timeout()).chain(of_bus).min()
     }
 
-    /// Sends replies, and of what waits in the outbox as much as one subscriber may have in one turn.
+    /// Sends replies, and the first of what waits in the outbox.
     async fn send_some(&mut self) -> Result<(), LeftBus> {
         let mut messages = std::mem::take(&mut self.direct);
-        for _ in 0..TURN {
+        for _ in 0..PORTION {
             let Some(outgoing) = self.outbox.poll() else { break };
             let to = outgoing.subscriber();
             let Some(message) = self.message_of(outgoing) else { continue };

@@ -74,7 +74,7 @@ fn a_long_listing_leaves_others_their_turn() {
         let [listing, again, other, state] = calls.map(|call| call.primary_header().serial_num());
         let heard = rig.until(|heard| heard.is_reply_to(again)).await;
         let place = |serial| heard.iter().position(|heard| heard.is_reply_to(serial)).unwrap();
-        // Whatever is at hand is served between turns of 64 messages.
+        // Whatever is at hand is served between a few messages.
         let soon = LINKS as usize / 2;
         assert!(place(other) < soon && place(state) < soon, "{} {}", place(other), place(state));
         assert_eq!(place(listing) + 1, place(again), "O1: in the order of the calls");
