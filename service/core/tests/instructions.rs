@@ -10,6 +10,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use common::advertisement::advertisement;
 use common::event::{ETH0, STATIC, address, address_gone, route, up};
 use common::host::SETTINGS;
 use common::lease::lease;
@@ -25,6 +26,7 @@ use mif_core::pvd::Serial;
 use mif_core::routing::Routing;
 use mif_core::subscription::{Reasons, Subscriber, Topic};
 use std::process::Command;
+use std::time::Duration;
 
 /// What is to be run under valgrind, and with how many links.
 const WHAT: &str = "MIF_COUNT_INSTRUCTIONS";
@@ -34,6 +36,7 @@ const LINKS: Ifindex = 10;
 const MANY_LINKS: Ifindex = 100;
 
 const EVENT_TO_ANNOUNCEMENT: u64 = 600_000;
+const REPETITION: u64 = 460_000;
 const CONNECT_PLAN: u64 = 45_000;
 const TRANSLATE_PLAN: u64 = 95_000;
 
@@ -44,6 +47,8 @@ enum Path {
     Nothing,
     /// An address comes, and is announced to who asked.
     Event,
+    /// A router says what it has said before.
+    Repetition,
     /// How to connect to an address.
     Connect,
     /// How to translate a name.
@@ -60,6 +65,11 @@ fn from_an_event_to_its_announcement() {
         many * 10 <= few * 17,
         "{many} with {MANY_LINKS} links, {few} with {LINKS}: it grows with the links"
     );
+}
+
+#[test]
+fn from_a_repeated_advertisement_to_a_state_that_nobody_is_told_of() {
+    within(each(Path::Repetition, LINKS), REPETITION);
 }
 
 #[test]
@@ -81,6 +91,7 @@ fn counted() {
     for _ in 0..TIMES {
         match path {
             "Event" => world.event(),
+            "Repetition" => world.repetition(),
             "Connect" => world.connect(),
             "Translate" => world.translate(),
             _ => return,
@@ -167,6 +178,21 @@ impl World {
         let withdrawn = |told: &Announcement<()>| matches!(told, Announcement::NoAddress(..));
         assert_eq!(self.told_of(added).iter().filter(|told| announced(told)).count(), 1);
         assert_eq!(self.told_of(removed).iter().filter(|told| withdrawn(told)).count(), 1);
+    }
+
+    /// A second later; the first one makes the provisioning domain.
+    fn repetition(&mut self) {
+        let first = self.batch.snapshot.pvds_by_id("isp.example.org").next().is_none();
+        self.now = self.now.after(Duration::from_secs(1));
+        let advertised = advertisement(ETH0, "fe80::ff")
+            .router_lifetime(1_800)
+            .prefix("2001:db8:ff::/64", 3_600, 1_800)
+            .dns("2001:db8:ff::53", 1_800)
+            .portal("https://portal.example.org/api")
+            .pvd("isp.example.org")
+            .http();
+        self.told_of(advertised.into());
+        assert!(self.batch.is_quiet() != first, "what is new is told once");
     }
 
     fn told_of(&mut self, event: Event) -> Vec<Announcement<()>> {

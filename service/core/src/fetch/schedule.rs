@@ -41,6 +41,8 @@ pub struct Wanted {
     pub subject: Option<Subject>,
     /// The delay of the PvD option.
     pub delay: u8,
+    /// Whether the server has a name to look up.
+    pub by_name: bool,
     /// Whether this host can ask now: it has an address, a server for names, and carrier.
     pub ready: bool,
 }
@@ -73,6 +75,7 @@ pub struct Fetches {
 #[derive(Clone, Debug)]
 struct Task {
     subject: Option<Subject>,
+    by_name: bool,
     state: State,
     tries: u32,
     information: Option<Arc<AdditionalInformation>>,
@@ -141,6 +144,12 @@ impl Fetches {
         true
     }
 
+    /// Whether the server of this very request has a name to look up; `None` when it is not known here.
+    pub fn is_by_name(&self, topic: &Topic, subject: Option<&Subject>) -> Option<bool> {
+        let task = self.tasks.get(topic).filter(|task| task.subject.as_ref() == subject)?;
+        Some(task.by_name)
+    }
+
     /// The additional information of `pvd`, if there is any that may be used now.
     pub fn information(&self, pvd: &PvdKey) -> Option<&Arc<AdditionalInformation>> {
         let topic = Topic { pvd: pvd.clone(), kind: FetchKind::AdditionalInformation };
@@ -203,7 +212,7 @@ impl Fetches {
     ) {
         let Some(task) = self.tasks.get_mut(topic) else {
             let state = if wanted.subject.is_some() { State::Due(now) } else { State::Idle };
-            self.tasks.insert(topic.clone(), Task::new(wanted.subject.clone(), state));
+            self.tasks.insert(topic.clone(), Task::new(wanted, state));
             return;
         };
         if task.subject == wanted.subject {
@@ -224,7 +233,7 @@ impl Fetches {
                 State::Due(random.between(now, now.after(delay)))
             }
         };
-        *task = Task::new(wanted.subject.clone(), state);
+        *task = Task::new(wanted, state);
     }
 
     /// When a task is due; makes up its mind where that was left open.
@@ -311,8 +320,9 @@ impl Fetches {
 }
 
 impl Task {
-    const fn new(subject: Option<Subject>, state: State) -> Self {
-        Self { subject, state, tries: 0, information: None, captivity: None }
+    fn new(wanted: &Wanted, state: State) -> Self {
+        let (subject, by_name) = (wanted.subject.clone(), wanted.by_name);
+        Self { subject, by_name, state, tries: 0, information: None, captivity: None }
     }
 
     fn take_information<'a>(

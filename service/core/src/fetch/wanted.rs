@@ -21,36 +21,52 @@ pub fn wanted(
     for (key, draft) in pvds {
         let has_address = link_up && has_source(draft);
         let names = has_address && draft.elements.values().any(|gave| !gave.dns_servers.is_empty());
-        if policy.additional_information
-            && let Some(wanted) = information(facts, key, names)
-        {
-            all.insert(Topic { pvd: key.clone(), kind: AdditionalInformation }, wanted);
+        let mut take = |topic, wanted: Option<Wanted>| {
+            if let Some(wanted) = wanted {
+                let ready = if wanted.by_name { names } else { has_address };
+                all.insert(topic, Wanted { ready, ..wanted });
+            }
+        };
+        if policy.additional_information {
+            let topic = Topic { pvd: key.clone(), kind: AdditionalInformation };
+            let wanted = information(facts, &topic);
+            take(topic, wanted);
         }
-        if policy.captive_portal
-            && let Some((wanted, by_name)) = portal(draft)
-        {
-            let ready = if by_name { names } else { has_address };
-            all.insert(Topic { pvd: key.clone(), kind: CaptivePortal }, Wanted { ready, ..wanted });
+        if policy.captive_portal {
+            let topic = Topic { pvd: key.clone(), kind: CaptivePortal };
+            let wanted = portal(facts, &topic, draft);
+            take(topic, wanted);
         }
     }
     all
 }
 
-fn information(facts: &LinkFacts, key: &PvdKey, ready: bool) -> Option<Wanted> {
-    let PvdKey::Explicit(id) = key else { return None };
+fn information(facts: &LinkFacts, topic: &Topic) -> Option<Wanted> {
+    let PvdKey::Explicit(id) = &topic.pvd else { return None };
     let option = facts.pvd_option(id)?;
-    HttpsUrl::of_pvd(id)?;
     let subject = option.http.then_some(Subject::AdditionalInformation { sequence: option.sequence });
-    Some(Wanted { subject, delay: option.delay, ready })
+    let by_name = is_by_name(facts, topic, subject.as_ref(), || HttpsUrl::of_pvd(id))?;
+    Some(Wanted { subject, delay: option.delay, by_name, ready: false })
 }
 
-/// The request to the portal's API, and whether its server has a name to look up.
-fn portal(draft: &Draft) -> Option<(Wanted, bool)> {
+/// The request to the portal's API.
+fn portal(facts: &LinkFacts, topic: &Topic, draft: &Draft) -> Option<Wanted> {
     let uri = draft.elements.values().find_map(|gave| gave.captive_portal.as_ref())?;
-    let url = HttpsUrl::parse(uri).ok()?;
-    let by_name = matches!(url.host(), UrlHost::Name(_));
     let subject = Some(Subject::CaptivePortal { uri: uri.clone() });
-    Some((Wanted { subject, delay: 0, ready: false }, by_name))
+    let by_name = is_by_name(facts, topic, subject.as_ref(), || HttpsUrl::parse(uri).ok())?;
+    Some(Wanted { subject, delay: 0, by_name, ready: false })
+}
+
+/// Whether the server has a name to look up; `None` when it cannot be asked at all. What was asked for before is not read
+/// again: this is called for every advertisement of a router.
+fn is_by_name(
+    facts: &LinkFacts,
+    topic: &Topic,
+    subject: Option<&Subject>,
+    url: impl FnOnce() -> Option<HttpsUrl>,
+) -> Option<bool> {
+    let known = facts.fetches().is_by_name(topic, subject);
+    known.or_else(|| Some(matches!(url()?.host(), UrlHost::Name(_))))
 }
 
 /// Whether there is an address to ask from: not before duplicate address detection has ended.

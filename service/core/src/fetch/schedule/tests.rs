@@ -38,14 +38,14 @@ impl Rig {
 
     fn offer(&mut self, id: &str, sequence: u16) {
         let subject = Some(Subject::AdditionalInformation { sequence });
-        self.wanted.insert(about(id), Wanted { subject, delay: 0, ready: true });
+        self.wanted.insert(about(id), Wanted { subject, delay: 0, by_name: true, ready: true });
     }
 
     fn with_portal(uri: &str) -> Self {
         let mut rig = Self::new();
         let topic = Topic { pvd: PvdKey::ImplicitIpv4, kind: FetchKind::CaptivePortal };
         let subject = Some(Subject::CaptivePortal { uri: uri.to_owned() });
-        rig.wanted.insert(topic, Wanted { subject, delay: 0, ready: true });
+        rig.wanted.insert(topic, Wanted { subject, delay: 0, by_name: true, ready: true });
         rig
     }
 
