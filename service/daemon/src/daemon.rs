@@ -313,17 +313,20 @@ fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-fn stop_signal(supervisor: Supervisor) -> Result<impl Future<Output = ()> + Unpin, DaemonError> {
+/// Resolves when the service is to stop.
+fn stop_signal(supervisor: Supervisor) -> Result<impl Future<Output = ()>, DaemonError> {
     let no_signals = |source| system("cannot listen for signals", source);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    Ok(Box::pin(async move {
+    // A task, for the bus task looks with every message whether it is over: at signals themselves that takes long.
+    let signals = tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         supervisor.stopping();
-    }))
+    });
+    Ok(async move { drop(signals.await) })
 }
 
 async fn connect(bus: &BusChoice) -> Result<Connection, DaemonError> {
