@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 use crate::process::Process;
 
 /// How long it is looked how much CPU time is used, at a time.
-pub const WINDOW: Duration = Duration::from_millis(200);
+const WINDOW: Duration = Duration::from_millis(200);
 const QUIET_WINDOWS: u32 = 5;
 /// The most CPU time in a quiet window.
 const QUIET: Duration = Duration::from_millis(4);

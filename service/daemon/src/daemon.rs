@@ -238,12 +238,12 @@ impl Driver {
             let Some(room) = batches.reserve().await else { return };
             let batch = self.commit();
             if batch.is_news() {
-                // Whoever tells of it is woken first. Nobody is by what is no news to anybody, as deadlines that moved.
-                let (snapshot, news) = (batch.snapshot.clone(), !batch.changes.is_empty());
+                // Whoever tells of it is woken first; nobody by deadlines that moved.
+                let (snapshot, wakes) = (batch.snapshot.clone(), !batch.is_quiet());
                 room.send(batch);
                 self.snapshots.send_if_modified(|latest| {
                     *latest = snapshot;
-                    news
+                    wakes
                 });
             }
         }

@@ -21,40 +21,32 @@ pub fn wanted(
     for (key, draft) in pvds {
         let has_address = link_up && has_source(draft);
         let names = has_address && draft.elements.values().any(|gave| !gave.dns_servers.is_empty());
-        let mut take = |topic, wanted: Option<Wanted>| {
-            if let Some(wanted) = wanted {
-                let ready = if wanted.by_name { names } else { has_address };
-                all.insert(topic, Wanted { ready, ..wanted });
-            }
-        };
-        if policy.additional_information {
-            let topic = Topic { pvd: key.clone(), kind: AdditionalInformation };
-            let wanted = information(facts, &topic);
-            take(topic, wanted);
-        }
-        if policy.captive_portal {
-            let topic = Topic { pvd: key.clone(), kind: CaptivePortal };
-            let wanted = portal(facts, &topic, draft);
-            take(topic, wanted);
+        let information = policy.additional_information.then(|| information(facts, key)).flatten();
+        let portal = policy.captive_portal.then(|| portal(facts, key, draft)).flatten();
+        for (topic, wanted) in information.into_iter().chain(portal) {
+            let ready = if wanted.by_name { names } else { has_address };
+            all.insert(topic, Wanted { ready, ..wanted });
         }
     }
     all
 }
 
-fn information(facts: &LinkFacts, topic: &Topic) -> Option<Wanted> {
-    let PvdKey::Explicit(id) = &topic.pvd else { return None };
+fn information(facts: &LinkFacts, key: &PvdKey) -> Option<(Topic, Wanted)> {
+    let PvdKey::Explicit(id) = key else { return None };
     let option = facts.pvd_option(id)?;
+    let topic = Topic { pvd: key.clone(), kind: AdditionalInformation };
     let subject = option.http.then_some(Subject::AdditionalInformation { sequence: option.sequence });
-    let by_name = is_by_name(facts, topic, subject.as_ref(), || HttpsUrl::of_pvd(id))?;
-    Some(Wanted { subject, delay: option.delay, by_name, ready: false })
+    let by_name = is_by_name(facts, &topic, subject.as_ref(), || HttpsUrl::of_pvd(id))?;
+    Some((topic, Wanted { subject, delay: option.delay, by_name, ready: false }))
 }
 
 /// The request to the portal's API.
-fn portal(facts: &LinkFacts, topic: &Topic, draft: &Draft) -> Option<Wanted> {
+fn portal(facts: &LinkFacts, key: &PvdKey, draft: &Draft) -> Option<(Topic, Wanted)> {
     let uri = draft.elements.values().find_map(|gave| gave.captive_portal.as_ref())?;
+    let topic = Topic { pvd: key.clone(), kind: CaptivePortal };
     let subject = Some(Subject::CaptivePortal { uri: uri.clone() });
-    let by_name = is_by_name(facts, topic, subject.as_ref(), || HttpsUrl::parse(uri).ok())?;
-    Some(Wanted { subject, delay: 0, by_name, ready: false })
+    let by_name = is_by_name(facts, &topic, subject.as_ref(), || HttpsUrl::parse(uri).ok())?;
+    Some((topic, Wanted { subject, delay: 0, by_name, ready: false }))
 }
 
 /// Whether the server has a name to look up; `None` when it cannot be asked at all. What was asked for before is not read

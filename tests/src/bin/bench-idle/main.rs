@@ -66,7 +66,7 @@ async fn watch(watched: &[(&str, Process, Cable)], seconds: usize, report: &mut 
     let advertise = || senders.iter().for_each(|sender| sender.send(advertisement.bytes()));
     let processes: Vec<(&str, &Process)> =
         watched.iter().map(|(name, process, _)| (*name, process)).collect();
-    // Time is what this is about.
+    // Time is what is measured: how much happens in a minute in which no state changes, of a service that has run a while.
     advertise();
     tokio::time::sleep(SETTLING).await;
     let silent = Watch::begin(&processes);

@@ -6,7 +6,7 @@ use mif_tests::daemons::Bus;
 use mif_tests::node::Node;
 use mif_tests::process::Process;
 use mif_tests::report::{Report, milliseconds};
-use mif_tests::usage::{self, Usage, WINDOW};
+use mif_tests::usage::{self, Usage};
 use mif_tests::wait::within;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub async fn measure(contender: Contender, node: &Node, bus: &Bus, links: usize,
     })
     .await;
     usage::settled(&process, Instant::now() + contender.patience()).await;
-    add(CHANGE, change(node, &process).await);
+    add(CHANGE, change(node, &process, contender.patience()).await);
     add(ALL, everything(&connection, contender).await);
     add(AGAIN, everything(&connection, contender).await);
     add(RSS_AFTER, megabytes(process.status_number("VmRSS:")));
@@ -80,7 +80,7 @@ async fn introspect(connection: &Connection, contender: Contender) -> f64 {
 }
 
 /// CPU time of one change, in microseconds: an address comes or goes.
-async fn change(node: &Node, process: &Process) -> f64 {
+async fn change(node: &Node, process: &Process, patience: Duration) -> f64 {
     let before = Usage::of(process);
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,7 +91,7 @@ async fn change(node: &Node, process: &Process) -> f64 {
         }
     }
     // What is put off for a little belongs to them.
-    tokio::time::sleep(WINDOW * 2).await;
+    usage::settled(process, Instant::now() + patience).await;
     let used = Usage::of(process).since(before);
     used.cpu.as_secs_f64() * 1e6 / f64::from(CHANGES * 2)
 }
