@@ -34,9 +34,11 @@ const PSS: Quantity = Quantity::less("PSS", "MB");
 const WAKEUPS: Quantity = Quantity::less("wake-ups", "per minute");
 const CPU: Quantity = Quantity::less("CPU", "ms per minute");
 const SILENT: &str = "a silent router";
+const TALKATIVE: &str = "an advertisement every 4 s";
 /// Long enough for solicitations and whatever else follows a start.
 const SETTLING: Duration = Duration::from_secs(45);
 const PERIOD: Duration = Duration::from_secs(4);
+const PERIODS_A_MINUTE: f64 = 15.0;
 
 fn main() -> ExitCode {
     BENCHMARK.run(async |universe, arguments, report| {
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         report.goal("MB, PSS of mifd, idle", report.median(SILENT, "mifd", PSS), Bound::AtMost(5.0));
         let wakeups = report.median(SILENT, "mifd", WAKEUPS);
         report.goal("wake-ups per minute of mifd, idle", wakeups, Bound::AtMost(1.0));
+        let each = report.median(TALKATIVE, "mifd", WAKEUPS).map(|wakeups| wakeups / PERIODS_A_MINUTE);
+        report.goal("wake-ups of mifd per advertisement", each, Bound::AtMost(1.0));
     })
 }
 
@@ -72,15 +76,19 @@ async fn watch(watched: &[(&str, Process, Cable)], seconds: usize, report: &mut 
     let silent = Watch::begin(&processes);
     tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
     silent.end(SILENT, seconds, report);
-    let talkative = Watch::begin(&processes);
     let mut pace = interval(PERIOD);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for _ in 0..seconds / 4 {
-        pace.tick().await;
-        advertise();
-    }
     pace.tick().await;
-    talkative.end("an advertisement every 4 s", seconds / 4 * 4, report);
+    // Of a program that was silent for a minute the machine may have to read pages from the disk, and each of them is a
+    // wait. So the first one is not counted.
+    advertise();
+    pace.tick().await;
+    let talkative = Watch::begin(&processes);
+    for _ in 0..seconds / 4 {
+        advertise();
+        pace.tick().await;
+    }
+    talkative.end(TALKATIVE, seconds / 4 * 4, report);
 }
 
 /// Processes from a moment on.

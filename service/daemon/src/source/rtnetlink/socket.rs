@@ -62,8 +62,10 @@ impl Monitor {
         if setsockopt(&socket, RcvBufForce, &MONITOR_BUFFER).is_err() {
             socket.set_rx_buf_sz(libc::c_int::try_from(MONITOR_BUFFER).unwrap_or(libc::c_int::MAX))?;
         }
-        // Without it there is more to read, and nothing else.
-        let _ = filter.attach(&socket);
+        if let Err(error) = filter.attach(&socket) {
+            // There is more to read, and nothing else.
+            tracing::debug!(%error, ?filter, "the kernel takes no filter of routes");
+        }
         socket.bind_auto()?;
         for group in groups {
             socket.add_membership(*group)?;
