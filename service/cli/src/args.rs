@@ -330,7 +330,7 @@ pub struct TranslateArguments {
     #[arg(long = "system", value_name = "SYSTEM", value_enum)]
     pub systems: Vec<SystemChoice>,
 
-    /// Give up after so many milliseconds [default: 10000]
+    /// Give up after so many milliseconds, at most 120000 [default: 10000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub timeout: Option<Duration>,
 }
@@ -402,10 +402,13 @@ pub struct ConnectArguments {
     pub command: Vec<OsString>,
 }
 
+/// The longest time that the service gives a request, in milliseconds.
+const LONGEST_TIMEOUT_MS: u32 = 120_000;
+
 fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {
-        Ok(millis @ 1..) => Ok(Duration::from_millis(millis.into())),
-        _ => Err("a number of milliseconds from 1 is wanted, such as 2500".to_owned()),
+        Ok(millis @ 1..=LONGEST_TIMEOUT_MS) => Ok(Duration::from_millis(millis.into())),
+        _ => Err(format!("a number of milliseconds from 1 to {LONGEST_TIMEOUT_MS} is wanted, such as 2500")),
     }
 }
 
@@ -459,8 +462,14 @@ mod tests {
         assert_eq!(request.pvds, ["eth0", "wlan0"]);
         assert_eq!(request.family, FamilyChoice::Ipv6);
         assert_eq!(request.timeout, Some(Duration::from_millis(500)));
-        assert!(parse("translate www.example.org --timeout 0").is_err());
-        assert!(parse("translate www.example.org --timeout soon").is_err());
+        assert!(parse("translate www.example.org --timeout 120000").is_ok());
+        for request in ["translate www.example.org", "connect www.example.org 443"] {
+            for wrong in ["0", "120001", "4294967296", "-1", "soon"] {
+                let error = parse(&format!("{request} --timeout={wrong}")).unwrap_err();
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains("from 1 to 120000"), "{request} {wrong}: {error}");
+            }
+        }
     }
 
     #[test]
