@@ -29,6 +29,27 @@ fn options(verb: &clap::Command) -> Vec<String> {
     shown.filter_map(|argument| argument.get_long()).map(|long| format!("--{long}")).collect()
 }
 
+/// The words that it takes besides its options: those that are the same on every machine.
+fn words(verb: &clap::Command, verbs: &[&clap::Command]) -> String {
+    match verb.get_name() {
+        "completion" => "bash zsh fish".to_owned(),
+        "help" => verbs
+            .iter()
+            .map(|verb| verb.get_name())
+            .filter(|name| *name != "help")
+            .collect::<Vec<_>>()
+            .join(" "),
+        _ => String::new(),
+    }
+}
+
+/// Its options and words, as a list with blanks between.
+fn options_and_words(verb: &clap::Command, verbs: &[&clap::Command]) -> String {
+    let mut all = options(verb);
+    all.extend(Some(words(verb, verbs)).filter(|words| !words.is_empty()));
+    all.join(" ")
+}
+
 /// Whether its first argument names PvDs.
 fn names_pvds(verb: &clap::Command) -> bool {
     matches!(verb.get_name(), "status" | "get" | "explain")
@@ -43,8 +64,7 @@ fn bash(verbs: &[&clap::Command]) -> String {
         .iter()
         .map(|verb| {
             let names = if names_pvds(verb) { " $(mifctl list --names 2>/dev/null)" } else { "" };
-            let shells = if verb.get_name() == "completion" { " bash zsh fish" } else { "" };
-            format!("        {}) words=\"{}{shells}{names}\" ;;\n", verb.get_name(), options(verb).join(" "))
+            format!("        {}) words=\"{}{names}\" ;;\n", verb.get_name(), options_and_words(verb, verbs))
         })
         .collect();
     // Ids have colons, at which bash would part words.
@@ -58,10 +78,10 @@ _mifctl() {{
     line=${{line%\"${{line##*[![:space:]]}}\"}}
     previous=${{line##*[[:space:]]}}
     case $verb in
-{cases}        *) words=\"{verbs} help\" ;;
+{cases}        *) words=\"{verbs}\" ;;
     esac
     if [[ $previous == --pvd ]]; then words=$(mifctl list --names 2>/dev/null); fi
-    if [[ $previous == mifctl ]]; then words=\"{verbs} help\"; fi
+    if [[ $previous == mifctl ]]; then words=\"{verbs}\"; fi
     mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")
     local colons=${{current%\"${{current##*:}}\"}}
     if [[ $colons && $COMP_WORDBREAKS == *:* ]]; then COMPREPLY=(\"${{COMPREPLY[@]#\"$colons\"}}\"); fi
@@ -77,15 +97,14 @@ fn zsh(verbs: &[&clap::Command]) -> String {
         .iter()
         .map(|verb| {
             let names = if names_pvds(verb) { " ${(f)\"$(mifctl list --names 2>/dev/null)\"}" } else { "" };
-            let shells = if verb.get_name() == "completion" { " bash zsh fish" } else { "" };
-            format!("    {}) compadd -- {}{shells}{names} ;;\n", verb.get_name(), options(verb).join(" "))
+            format!("    {}) compadd -- {}{names} ;;\n", verb.get_name(), options_and_words(verb, verbs))
         })
         .collect();
     format!(
         "\
 #compdef mifctl
 if (( CURRENT == 2 )); then
-  compadd -- {verbs} help
+  compadd -- {verbs}
 elif [[ $words[CURRENT-1] == --pvd ]]; then
   compadd -- ${{(f)\"$(mifctl list --names 2>/dev/null)\"}}
 else
@@ -108,13 +127,17 @@ fn fish(verbs: &[&clap::Command]) -> String {
             let takes = if long == "pvd" { " -x -a '(mifctl list --names 2>/dev/null)'" } else { "" };
             text += &format!("complete -c mifctl -n '__fish_seen_subcommand_from {name}' -l {long}{takes}\n");
         }
+        let words = words(verb, verbs);
+        if !words.is_empty() {
+            text += &format!("complete -c mifctl -n '__fish_seen_subcommand_from {name}' -a '{words}'\n");
+        }
         if names_pvds(verb) {
             text += &format!(
                 "complete -c mifctl -n '__fish_seen_subcommand_from {name}' -a '(mifctl list --names 2>/dev/null)'\n"
             );
         }
     }
-    text + "complete -c mifctl -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n"
+    text
 }
 
 #[cfg(test)]
@@ -130,5 +153,19 @@ mod tests {
             }
             assert!(!script.contains("manual"), "hidden: {script}");
         }
+    }
+
+    #[test]
+    fn each_verb_is_offered_once_and_help_takes_verbs() {
+        let bash = script(Shell::Bash);
+        let offered = bash.lines().find_map(|line| line.split_once("*) words=\"")).map(|(_, words)| words);
+        let offered: Vec<&str> = offered.unwrap_or_default().split(['"', ' ']).collect();
+        assert_eq!(offered.iter().filter(|word| **word == "help").count(), 1, "{bash}");
+        assert!(bash.contains("        help) words=\"status list monitor"), "{bash}");
+        let zsh = script(Shell::Zsh);
+        assert!(!zsh.contains("help help") && zsh.contains("    help) compadd -- status list"), "{zsh}");
+        let fish = script(Shell::Fish);
+        assert_eq!(fish.matches("-n __fish_use_subcommand -a help ").count(), 1, "{fish}");
+        assert!(fish.contains("__fish_seen_subcommand_from help' -a 'status list"), "{fish}");
     }
 }
