@@ -13,7 +13,7 @@ use mif::happy_eyeballs::Selector;
 /// A machine on several networks is in several provisioning domains (PvDs): each has its own addresses,
 /// routers and DNS servers. mifctl asks the service mifd about them, over D-Bus.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, after_long_help = AFTER_HELP, subcommand_required = true)]
+#[command(version, after_help = EXAMPLES, after_long_help = after_long_help(), subcommand_required = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: GlobalOptions,
@@ -21,7 +21,8 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-const EXAMPLES: &str = "\
+/// The examples of the help.
+pub const EXAMPLES: &str = "\
 Examples:
   mifctl status                              what there is now
   mifctl monitor                             what comes and goes
@@ -32,26 +33,22 @@ Examples:
                                              only through eth0, and give it to a command
   mifctl get eth0 dns-servers                a value that a PvD was configured with";
 
-const AFTER_HELP: &str = "\
-Examples:
-  mifctl status                              what there is now
-  mifctl monitor                             what comes and goes
-  mifctl translate www.example.org           ask every PvD for a name
-  mifctl explain eth0 192.0.2.80             how a connection would leave, and why
-  mifctl connect www.example.org 443         connect by the first way that works
-  mifctl connect --pvd eth0 192.0.2.80 22 -- sh -c 'cat <&3'
-                                             only through eth0, and give it to a command
-  mifctl get eth0 dns-servers                a value that a PvD was configured with
+/// What mifctl ends with, and what that means.
+pub const EXIT_CODES: [(u8, &str); 8] = [
+    (0, "done"),
+    (1, "the request failed (no such name, connection refused, timed out ...)"),
+    (2, "wrong usage"),
+    (3, "the service or the bus cannot be reached"),
+    (4, "no such provisioning domain, or more than one"),
+    (5, "access denied"),
+    (126, "the command after -- cannot be executed"),
+    (127, "the command after -- is not found"),
+];
 
-Exit codes:
-  0    done
-  1    the request failed (no such name, connection refused, timed out ...)
-  2    wrong usage
-  3    the service or the bus cannot be reached
-  4    no such provisioning domain, or more than one
-  5    access denied
-  126  the command after -- cannot be executed
-  127  the command after -- is not found";
+fn after_long_help() -> String {
+    let codes = EXIT_CODES.map(|(code, meaning)| format!("\n  {code:<3}  {meaning}"));
+    format!("{EXAMPLES}\n\nExit codes:{}", codes.concat())
+}
 
 const GLOBAL: &str = "Options of every verb";
 
@@ -221,7 +218,8 @@ const COMPLETION_HELP: &str = "\
 Print a script that completes command lines in a shell, PvDs and interfaces of this machine included.
 
   bash   mifctl completion bash > /usr/share/bash-completion/completions/mifctl
-  zsh    mifctl completion zsh > /usr/share/zsh/vendor-completions/_mifctl
+  zsh    mifctl completion zsh > /usr/share/zsh/site-functions/_mifctl
+         (on Debian and its relatives /usr/share/zsh/vendor-completions/_mifctl)
   fish   mifctl completion fish > /usr/share/fish/vendor_completions.d/mifctl.fish
 
 To try it at once: source <(mifctl completion bash)";
