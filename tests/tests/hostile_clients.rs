@@ -82,7 +82,8 @@ async fn cannot_take_descriptors(host: &ServedHost) {
     let arguments = (7_u32, &pvd, "192.0.2.1", ECHO_PORT, none());
     client.call(&subscriber, SUBSCRIBER, "ConnectToAddress", &arguments).await.unwrap();
     while member(&client.next().await) != "Connected" {}
-    client.post(&subscriber, SUBSCRIBER, "TakeConnection", &7_u32).await;
+    let refused = client.call(&subscriber, SUBSCRIBER, "TakeConnection", &7_u32).await;
+    assert_eq!(refused.unwrap_err(), NOT_SUPPORTED);
     let message = loop {
         let message = client.next().await;
         if member(&message) == "NotConnected" {

@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mif::{
-    ConnectRequest, ConnectedSocket, Error, ErrorKind, Message, NameRequest, State, Subscriber,
+    BindRequest, ConnectRequest, ConnectedSocket, Error, ErrorKind, Message, NameRequest, State, Subscriber,
     TranslateOptions,
 };
 use mif_tests::cable::Cable;
@@ -19,8 +19,9 @@ use mif_tests::peers;
 use mif_tests::served_host::{ServedHost, next, refusal};
 use mif_tests::universe::{self, Universe};
 use mif_tests::user::{MEMBER, ORDINARY_USER, SERVICE_USER, connect_as, uid_of};
-use mif_tests::wait::{DEADLINE, completes};
+use mif_tests::wait::{DEADLINE, completes, eventually};
 use nix::sys::signal::Signal;
+use socket2::{Domain, Socket, Type};
 use zbus::{Connection, OwnedObjectPath};
 
 const ID: &str = "implicit:eth1:ipv4";
@@ -302,6 +303,48 @@ fn a_prompt_goes_with_what_it_was_for() {
         drop((subscriber, messages));
         visitor.close().await.unwrap();
         assert_eq!(agent.taken_back().await, prompt.cookie);
+    });
+}
+
+#[test]
+fn what_a_person_agreed_to_is_done_with_the_addresses_of_that_moment() {
+    universe::run_as_root(async |universe| {
+        let place = Place::start(&universe).await;
+        let mut agent = place.agent().await;
+        let (asks, binds) = (place.visitor().await, place.visitor().await);
+        let connecting = tokio::spawn({
+            let pvd = place.pvd.clone();
+            async move { mif::connect_to_address(&asks, &pvd, &by_prompt()).await }
+        });
+        let prompt = agent.prompt().await;
+        let binding = tokio::spawn({
+            let pvd = place.pvd.clone();
+            async move {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                let request = BindRequest { interactive: true, ..BindRequest::default() };
+                mif::bind_socket(&binds, &pvd, &socket, &request).await
+            }
+        });
+        let second = agent.prompt().await;
+        // All that the host had when it was asked goes.
+        let host = universe.host();
+        host.set("net/ipv4/conf/eth1/promote_secondaries", "1");
+        for change in ["add 192.0.2.9/24", "del 192.0.2.2/24", "del 192.0.2.3/24"] {
+            host.ip(&format!("address {change} dev eth1"));
+        }
+        let new: IpAddr = [192, 0, 2, 9].into();
+        eventually("the new address alone", async || {
+            let addresses = place.host.addresses(&place.pvd).await;
+            if addresses == [new] { Ok(()) } else { Err(format!("{addresses:?}")) }
+        })
+        .await;
+        prompt.agree().await;
+        let connected = completes("the connection", connecting).await.unwrap().unwrap();
+        assert_eq!(connected.local.map(|local| local.ip()), Some(new));
+        check(connected);
+        second.agree().await;
+        let bound = completes("the binding", binding).await.unwrap().unwrap();
+        assert_eq!(bound.source, Some(new));
     });
 }
 

@@ -24,8 +24,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 pub enum Unicast<K, C> {
     /// To a subscriber.
     Message(K),
-    /// To a subscriber, with the socket of the connection of this identifier.
-    Socket(K, u32),
+    /// To a subscriber: the reply to a call, with the socket of the connection of this identifier.
+    Socket(K, u32, C),
     /// The reply to a call, with a socket.
     SocketReply(C),
 }
@@ -97,7 +97,7 @@ impl<K: Copy + Ord, C> Deliveries<K, C> {
         }
         let unicast = self.sent.remove(&number)?;
         match &unicast {
-            Unicast::Message(key) | Unicast::Socket(key, _) if self.is_overrun(*key) => None,
+            Unicast::Message(key) | Unicast::Socket(key, ..) if self.is_overrun(*key) => None,
             Unicast::Message(_) | Unicast::Socket(..) | Unicast::SocketReply(_) => Some(unicast),
         }
     }
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn what_it_is_was_said_first() {
         let mut deliveries = Subject::default();
-        deliveries.sent(5, Unicast::Socket(1, 77));
+        deliveries.sent(5, Unicast::Socket(1, 77, "TakeConnection"));
         deliveries.sent(5, Unicast::Message(1));
-        assert_eq!(deliveries.lost(5), Some(Unicast::Socket(1, 77)));
+        assert_eq!(deliveries.lost(5), Some(Unicast::Socket(1, 77, "TakeConnection")));
     }
 
     #[test]

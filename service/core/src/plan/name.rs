@@ -1,6 +1,6 @@
 //! What a caller's text is: a literal address, a host name, or neither.
 
-use super::{BadName, NAME_LENGTH};
+use super::{BadName, Invalid, NAME_LENGTH, Refusal};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// A text that means a host.
@@ -50,11 +50,16 @@ const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 impl Host {
-    /// Reads `text`. Only strict dotted quads and the forms of RFC 4291 2.2 are literals: "0x7f.1" is a name.
-    pub(super) fn parse(text: &str) -> Result<Self, BadName> {
+    /// Reads what a caller gave.
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
         if text.len() > NAME_LENGTH {
-            return Err(BadName::TooLongText);
+            return Err(Refusal::LimitsExceeded(text.to_owned()));
         }
+        Self::parse(text).map_err(|why| Refusal::InvalidArgs(Invalid::Name(text.to_owned(), why)))
+    }
+
+    /// Only strict dotted quads and the forms of RFC 4291 2.2 are literals: "0x7f.1" is a name.
+    fn parse(text: &str) -> Result<Self, BadName> {
         if text.is_empty() {
             return Err(BadName::Empty);
         }

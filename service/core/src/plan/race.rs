@@ -34,10 +34,9 @@ impl RaceRequest {
     /// the address.
     ///
     /// # Errors
-    /// [`Refusal::InvalidArgs`].
+    /// [`Refusal::InvalidArgs`], [`Refusal::LimitsExceeded`].
     pub fn check(&self) -> Result<String, Refusal> {
-        let invalid_name = |why| Refusal::InvalidArgs(Invalid::Name(self.name.clone(), why));
-        let host = Host::parse(&self.name).map_err(invalid_name)?;
+        let host = Host::read(&self.name)?;
         if self.port == 0 {
             return Err(Refusal::InvalidArgs(Invalid::Port));
         }

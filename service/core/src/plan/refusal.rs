@@ -16,6 +16,8 @@ pub enum Refusal {
     PvdGone(Serial),
     /// An argument is wrong by itself.
     InvalidArgs(Invalid),
+    /// A name of more than [`NAME_LENGTH`] bytes.
+    LimitsExceeded(String),
     /// The provisioning domain does not lead there.
     NetworkUnreachable(Unreachable),
     /// The source that was asked for is none.
@@ -111,8 +113,6 @@ pub enum BadName {
     Empty,
     /// ".".
     Root,
-    /// More than [`NAME_LENGTH`] bytes.
-    TooLongText,
     /// More than 253 characters as DNS writes it: how many.
     TooLong(usize),
     /// A label of more than 63 characters.
@@ -209,6 +209,12 @@ impl fmt::Display for Refusal {
                 "provisioning domain {serial} is gone: take one of those that the interfaces list now"
             ),
             Self::InvalidArgs(invalid) => invalid.fmt(out),
+            Self::LimitsExceeded(name) => write!(
+                out,
+                "{} is too long: it has {} bytes, and at most {NAME_LENGTH} are looked at",
+                Quoted(name),
+                name.len()
+            ),
             Self::NetworkUnreachable(unreachable) => unreachable.fmt(out),
             Self::SourceNotValid(source) => source.fmt(out),
             Self::SocketNotUsable(socket) => socket.fmt(out),
@@ -318,7 +324,6 @@ impl fmt::Display for BadName {
         match self {
             Self::Empty => write!(out, "is empty: give a host name or an address"),
             Self::Root => write!(out, "is the root of DNS, not a host: give a host name or an address"),
-            Self::TooLongText => write!(out, "is too long: at most {NAME_LENGTH} bytes are looked at"),
             Self::TooLong(length) => {
                 write!(out, "is {length} characters long as DNS writes it: at most 253 are allowed")
             }

@@ -282,7 +282,11 @@ fn names_that_are_none() {
         )
     );
     assert!(refused_name(&long_name).contains("254 characters"));
-    assert!(refused_name(&"a".repeat(1025)).contains("at most 1024 bytes"));
+    let over_the_limit = translating(&"a".repeat(1025));
+    let refusal = translate(&snapshot(&two_links()), Serial(11), &over_the_limit).unwrap_err();
+    assert!(matches!(refusal, Refusal::LimitsExceeded(_)), "{refusal:?}");
+    assert!(refusal.to_string().contains("it has 1025 bytes, and at most 1024 are looked at"), "{refusal}");
+    assert!(refused_name(&"a".repeat(1024)).contains("1024 characters"));
     assert!(refused_name("\u{1f600}\u{200d}.example\u{fffd}").contains("internationalised"));
     // One less of each is a name.
     let longest = &long_name[..253];

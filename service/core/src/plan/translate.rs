@@ -143,8 +143,7 @@ pub fn translate(
     encryption: Encryption,
 ) -> Result<TranslatePlan, Refusal> {
     let pvd = find(snapshot, pvd)?;
-    let invalid_name = |why| Refusal::InvalidArgs(Invalid::Name(request.name.clone(), why));
-    let host = Host::parse(&request.name).map_err(invalid_name)?;
+    let host = Host::read(&request.name)?;
     check_timeout(request.timeout_ms)?;
     check_systems(request)?;
     let translation = match host {

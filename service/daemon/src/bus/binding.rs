@@ -62,23 +62,23 @@ impl Bus {
         let permission = self.permission(&origin, call, purpose)?;
         let place = self.workload.enter(origin.credentials.uid)?;
         let lent = LentSocket { socket: socket.into(), lent, place };
-        let mut binding = Binding { snapshot: self.snapshot.clone(), pvd, request, namespace, mark: None };
-        let router = self.router.clone();
+        let (router, snapshots) = (self.router.clone(), self.snapshots.subscribe());
         let task = move |number, progress: mpsc::Sender<Progress>| async move {
             let held = match permission.obtain().await {
                 Ok(()) => router.hold(pvd).await.map_err(BusError::from),
                 Err(refused) => Err(refused),
             };
-            match held {
-                Ok(mark) => {
-                    binding.mark = mark.map(|mark| Mark { value: mark.0, mask: router.mask() });
-                }
+            let mark = match held {
+                Ok(mark) => mark.map(|mark| Mark { value: mark.0, mask: router.mask() }),
                 Err(refused) => {
                     // The bus task is gone only when the service stops.
                     let _ = progress.send(Progress { number, what: What::Bound(Err(refused)) }).await;
                     return;
                 }
-            }
+            };
+            // Of now: while a person thought about it, a source may have come to another provisioning domain.
+            let snapshot = snapshots.borrow().clone();
+            let binding = Binding { snapshot, pvd, request, namespace, mark };
             let work = move || run(number, &binding, lent, &progress);
             if let Err(error) = tokio::task::spawn_blocking(work).await {
                 tracing::error!(%error, "binding a socket of a caller broke off");

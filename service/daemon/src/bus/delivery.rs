@@ -64,13 +64,16 @@ impl Bus {
         self.overrun_all(given_up);
         let no_descriptors = name == Some(NOT_SUPPORTED);
         match self.deliveries.lost(number.get()) {
-            Some(Unicast::Socket(key, id)) if no_descriptors => self.socket_refused(key, id),
+            Some(Unicast::Socket(key, id, call)) if no_descriptors => {
+                self.answer(&call, Err(no_descriptors_error()));
+                self.socket_refused(key, id);
+            }
             Some(Unicast::SocketReply(call)) if no_descriptors => {
                 self.answer(&call, Err(no_descriptors_error()));
             }
             // Whoever called has left, or does not read its replies.
             None | Some(Unicast::SocketReply(_)) => {}
-            Some(Unicast::Message(key) | Unicast::Socket(key, _)) => self.overrun(key),
+            Some(Unicast::Message(key) | Unicast::Socket(key, ..)) => self.overrun(key),
         }
     }
 
@@ -105,9 +108,9 @@ impl Bus {
         ping
     }
 
-    /// The same for one with the socket of connection `id`.
-    pub(super) fn remember_socket(&mut self, message: &Message, key: SubscriberKey, id: u32) {
-        self.deliveries.sent(number(message), Unicast::Socket(key, id));
+    /// The same for the reply to `call` with the socket of connection `id`.
+    pub(super) fn remember_socket(&mut self, reply: &Message, key: SubscriberKey, id: u32, call: &Call) {
+        self.deliveries.sent(number(reply), Unicast::Socket(key, id, call.clone()));
     }
 
     /// The same for a reply with a socket on the state face.

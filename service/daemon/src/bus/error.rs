@@ -132,6 +132,7 @@ impl From<Refusal> for BusError {
         let name = match refusal {
             Refusal::PvdGone(_) => Name::PvdGone,
             Refusal::InvalidArgs(_) => Name::InvalidArgs,
+            Refusal::LimitsExceeded(_) => Name::LimitsExceeded,
             Refusal::NetworkUnreachable(_) => Name::NetworkUnreachable,
             Refusal::SourceNotValid(_) => Name::SourceNotValid,
             Refusal::SocketNotUsable(_) => Name::SocketNotUsable,

@@ -58,9 +58,8 @@ fn race_request(name: Text, port: u16, given: GivenOptions) -> Result<RaceReques
 fn selector(key: &str, text: &str) -> Result<Selector, BusError> {
     if text.len() > NAME_LENGTH {
         let (bytes, most) = (text.len(), NAME_LENGTH);
-        return Err(BusError::invalid(format!(
-            "an entry of option \"{key}\" has {bytes} bytes, not at most {most}"
-        )));
+        let message = format!("an entry of option \"{key}\" has {bytes} bytes, not at most {most}");
+        return Err(BusError::new(Name::LimitsExceeded, message));
     }
     text.parse().map_err(|error| BusError::invalid(format!("option \"{key}\": {error}")))
 }

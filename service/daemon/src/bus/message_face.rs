@@ -339,7 +339,7 @@ impl Bus {
         let socket = socket.ok_or(SubscriberRefusal::NoSuchId(id))?;
         let reply = call.reply_with(&(Descriptor(0),), vec![socket])?;
         if let Some(reply) = &reply {
-            self.remember_socket(reply, key, id);
+            self.remember_socket(reply, key, id, call);
         }
         Ok(reply)
     }
@@ -418,7 +418,7 @@ pub(super) enum Begun {
 /// Wrong arguments are refused at once; every other refusal comes as the end of accepted work.
 fn at_once<T>(planned: Result<T, Refusal>) -> Result<Result<T, Refusal>, BusError> {
     match planned {
-        Err(Refusal::InvalidArgs(invalid)) => Err(Refusal::InvalidArgs(invalid).into()),
+        Err(refusal @ (Refusal::InvalidArgs(_) | Refusal::LimitsExceeded(_))) => Err(refusal.into()),
         planned => Ok(planned),
     }
 }

@@ -127,7 +127,7 @@ impl Bus {
 
     /// How a connection inside `pvd` is begun.
     pub(super) fn way(&self, pvd: Serial, request: &ConnectRequest) -> Result<Way, Refusal> {
-        Way::find(&self.snapshot, pvd, request, &self.translator)
+        Way::find(&self.snapshot, pvd, request.clone(), &self.translator)
     }
 
     /// Whether packets may be sent for a client at all: only for one in the service's own network namespace.
@@ -196,14 +196,15 @@ impl Bus {
         permission: Permission,
     ) -> Result<Begun, BusError> {
         let uid = origin.credentials.uid;
-        let snapshots = self.snapshots.subscribe();
+        // What it has seen is what the way was found by.
+        let mut snapshots = self.snapshots.subscribe();
         let (router, translator) = (self.router.clone(), Arc::clone(&self.translator));
         self.start(origin, pvd, Held::Connection, move |number, progress| async move {
             let connecting = async {
                 // The timeout begins after this.
                 permission.obtain().await?;
-                let plan = way.plan(&translator, &snapshots).await?;
                 let mark = router.hold(pvd).await?;
+                let plan = way.plan(&translator, &mut snapshots).await?;
                 Ok(connect(&plan, mark, uid, snapshots).await?)
             };
             let what = What::Connected(connecting.await);

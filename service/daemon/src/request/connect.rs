@@ -56,8 +56,14 @@ async fn try_sources(
     mut snapshots: watch::Receiver<Snapshot>,
 ) -> Result<Connection, ConnectFailure> {
     let ways = || plan.sources.iter().map(|source| (plan.destination, Some(*source)));
+    let lost_source = || failure(plan, ConnectFailureReason::SourceNotValid, Errno::EADDRNOTAVAIL as i32);
     let mut first_failure = None;
     for &source in &plan.sources {
+        if !plan.has_source(&snapshots.borrow(), source) {
+            // Of another provisioning domain by now, perhaps: nothing is to be sent from it.
+            first_failure.get_or_insert_with(lost_source);
+            continue;
+        }
         let failure = match begin(plan, scope, source, owner_uid) {
             Ok(attempt) => tokio::select! {
                 // A handshake that is over counts, whatever became of the source.
@@ -72,9 +78,7 @@ async fn try_sources(
                     }
                 },
                 // The kernel would go on for minutes with an address that nobody answers to any more.
-                () = lost(plan, source, &mut snapshots) => {
-                    failure(plan, ConnectFailureReason::SourceNotValid, Errno::EADDRNOTAVAIL as i32)
-                }
+                () = lost(plan, source, &mut snapshots) => lost_source(),
             },
             Err(failure) if is_cut_off(scope, ways()) => {
                 until_link_gone().await;

@@ -11,19 +11,18 @@ use tokio::time::Instant;
 
 /// How a connection is begun.
 #[derive(Debug)]
-pub enum Way {
-    /// As planned.
-    Known(ConnectPlan),
-    /// Through a NAT64, if the network's DNS knows of one (RFC 7050).
-    BehindNat64(Box<Inquiry>),
-}
-
-/// A question to DNS, and the connection that it is for.
-#[derive(Debug)]
-pub struct Inquiry {
-    question: TranslatePlan,
+pub struct Way {
     pvd: Serial,
     request: ConnectRequest,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// As planned.
+    Connect(ConnectPlan),
+    /// Through a NAT64, if the network's DNS knows of one (RFC 7050).
+    FindNat64(Box<TranslatePlan>),
 }
 
 impl Way {
@@ -34,30 +33,40 @@ impl Way {
     pub fn find(
         snapshot: &Snapshot,
         pvd: Serial,
-        request: &ConnectRequest,
+        request: ConnectRequest,
         translator: &Translator,
     ) -> Result<Self, Refusal> {
         let means = (translator.systems(), translator.encryption());
-        match plan::nat64_question(snapshot, pvd, request, means) {
-            Some(question) => {
-                Ok(Self::BehindNat64(Box::new(Inquiry { question, pvd, request: request.clone() })))
-            }
-            None => plan::connect(snapshot, pvd, request).map(Self::Known),
-        }
+        let step = match plan::nat64_question(snapshot, pvd, &request, means) {
+            Some(question) => Step::FindNat64(Box::new(question)),
+            None => Step::Connect(plan::connect(snapshot, pvd, &request)?),
+        };
+        Ok(Self { pvd, request, step })
     }
 
     /// The plan, once what must be asked has been asked. The time that this took is not left for the connection.
+    ///
+    /// `snapshots` has seen the state of [`Way::find`]. Where it has changed since, as it may while a person thinks about
+    /// a permission, everything is planned anew: a source may be of another provisioning domain by now.
     ///
     /// # Errors
     /// As [`plan::connect`].
     pub async fn plan(
         self,
         translator: &Translator,
-        snapshots: &watch::Receiver<Snapshot>,
+        snapshots: &mut watch::Receiver<Snapshot>,
     ) -> Result<ConnectPlan, Refusal> {
-        let Inquiry { question, pvd, request } = match self {
-            Self::Known(plan) => return Ok(plan),
-            Self::BehindNat64(inquiry) => *inquiry,
+        let Self { pvd, request, step } = match snapshots.has_changed() {
+            Ok(true) => {
+                let snapshot = snapshots.borrow_and_update();
+                Self::find(&snapshot, self.pvd, self.request, translator)?
+            }
+            // The service stops.
+            Ok(false) | Err(_) => self,
+        };
+        let question = match step {
+            Step::Connect(plan) => return Ok(plan),
+            Step::FindNat64(question) => question,
         };
         let begin = Instant::now();
         let mut found = Vec::new();
@@ -69,7 +78,8 @@ impl Way {
         if let Err(error) = translator.translate(&question, note).await {
             tracing::debug!(%pvd, %error, "no NAT64 is known");
         }
-        let mut plan = plan::connect_behind(&snapshots.borrow(), pvd, &request, &prefixes_of(found))?;
+        let prefixes = prefixes_of(found);
+        let mut plan = plan::connect_behind(&snapshots.borrow_and_update(), pvd, &request, &prefixes)?;
         let taken = u32::try_from(begin.elapsed().as_millis()).unwrap_or(u32::MAX);
         plan.timeout_ms = plan.timeout_ms.saturating_sub(taken).max(1);
         Ok(plan)

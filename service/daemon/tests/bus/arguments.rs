@@ -1,6 +1,8 @@
 //! Wrong calls: the error names of the contract, and messages that name the value that was wrong.
 
-use crate::rig::{ETH0, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER};
+use crate::rig::{
+    ETH0, HIGH_LEVEL, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
+};
 use crate::rig::{call, one_link, options, path, with_service};
 use crate::support::bad_inputs;
 use serde::Serialize;
@@ -292,11 +294,9 @@ fn names_and_options_of_translations() {
     with_desk(|mut desk| async move {
         let (pvd, subscriber) = (desk.pvd.clone(), desk.subscriber.clone());
         let none = || options::<u32>(&[]);
-        let long = "a.".repeat(513);
         for (name, given, words) in [
             ("", none(), vec!["\"\"", "empty"]),
             ("a..b", none(), vec!["a..b"]),
-            (long.as_str(), none(), vec!["too long", "1024"]),
             ("fe80::1%2", none(), vec!["fe80::1%2", "zone"]),
             ("bad\u{1}name.example", none(), vec!["bad\\001name.example"]),
             ("www.example", options(&[("timeout", 0_u32)]), vec!["timeout 0"]),
@@ -312,6 +312,24 @@ fn names_and_options_of_translations() {
             let body = (1_u32, path(&pvd), body.0, body.1);
             desk.refuses(&subscriber, SUBSCRIBER, "TranslateName", &body, (INVALID, &words)).await;
         }
+    });
+}
+
+#[test]
+fn names_have_a_limit() {
+    with_desk(|mut desk| async move {
+        let (pvd, subscriber) = (desk.pvd.clone(), desk.subscriber.clone());
+        let none = || options::<u32>(&[]);
+        let long = "a.".repeat(513);
+        let right = ("org.freedesktop.DBus.Error.LimitsExceeded", &["1026", "1024"][..]);
+        let body = (long.as_str(), none());
+        desk.refuses(&pvd, PVD, "TranslateName", &body, right).await;
+        let body = (1_u32, path(&pvd), long.as_str(), none());
+        desk.refuses(&subscriber, SUBSCRIBER, "TranslateName", &body, right).await;
+        let body = (long.as_str(), 80_u16, none());
+        desk.refuses(ROOT, HIGH_LEVEL, "ConnectToName", &body, right).await;
+        let body = ("www.example", 80_u16, options(&[("require", vec![long.as_str()])]));
+        desk.refuses(ROOT, HIGH_LEVEL, "ConnectToName", &body, right).await;
     });
 }
 
