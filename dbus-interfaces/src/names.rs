@@ -51,7 +51,7 @@ pub mod limits {
     pub const REQUESTS_PER_SUBSCRIBER: &str = "requests-per-subscriber";
     /// Addresses in the answer to one translation.
     pub const ADDRESSES_PER_TRANSLATION: &str = "addresses-per-translation";
-    /// Bytes of a name to translate.
+    /// Bytes of a name to translate or to connect to, and of each selector of ConnectToName.
     pub const NAME_LENGTH: &str = "name-length";
     /// Milliseconds until a connected socket that nobody takes is closed.
     pub const UNCLAIMED_TIMEOUT: &str = "unclaimed-timeout";
@@ -69,20 +69,57 @@ pub mod limits {
     pub const ROUTERS_PER_PVD: &str = "routers-per-pvd";
 }
 
-/// Words of `Manager.Features`.
+/// Words of `Manager.Features`: what the running service can do. The XML file says when it cannot.
 pub mod feature {
-    /// ConnectToAddress.
+    /// ConnectToAddress and ConnectToName.
     pub const CONNECT: &str = "connect";
     /// BindSocket.
     pub const BIND_SOCKET: &str = "bind-socket";
     /// Packets leave by the PvD's own router, also where several share an interface.
     pub const PVD_ROUTING: &str = "pvd-routing";
+    /// PvDs of RFC 8801.
+    pub const EXPLICIT_PVD: &str = "explicit-pvd";
     /// The option `protocol` may be `mptcp`.
     pub const MPTCP: &str = "mptcp";
     /// Sockets belong to the caller's uid.
     pub const FCHOWN: &str = "fchown";
-    /// polkit decides who may connect.
+    /// polkit decides who may connect; else root and the group `mif` may.
     pub const POLKIT: &str = "polkit";
+    /// DHCP servers are asked where nobody else tells what they say (RFC 2131 4.4.3, RFC 8415 18.2.6).
+    pub const OWN_DHCP: &str = "own-dhcp";
+    /// Names are asked by multicast DNS (RFC 6762).
+    pub const MDNS: &str = "mdns";
+    /// Names are asked by LLMNR (RFC 4795).
+    pub const LLMNR: &str = "llmnr";
+    /// Names are asked of NIS servers.
+    pub const NIS: &str = "nis";
+    /// DNS over TLS (RFC 7858).
+    pub const DOT: &str = "dot";
+    /// DNS over HTTPS (RFC 8484).
+    pub const DOH: &str = "doh";
+    /// DNS over QUIC (RFC 9250).
+    pub const DOQ: &str = "doq";
+    /// Router Advertisements are heard; not where the kernel is without IPv6.
+    pub const ROUTER_ADVERTISEMENTS: &str = "router-advertisements";
+
+    /// All words of this version, in the order of the XML file. A later service may have more.
+    pub const ALL: [&str; 15] = [
+        CONNECT,
+        BIND_SOCKET,
+        PVD_ROUTING,
+        EXPLICIT_PVD,
+        MPTCP,
+        FCHOWN,
+        POLKIT,
+        OWN_DHCP,
+        MDNS,
+        LLMNR,
+        NIS,
+        DOT,
+        DOH,
+        DOQ,
+        ROUTER_ADVERTISEMENTS,
+    ];
 }
 
 /// Identifiers of GetConfigurationData (draft 3.5.15); the type of each value is in the contract.

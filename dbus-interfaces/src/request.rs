@@ -20,9 +20,9 @@ use crate::wire::{
 pub struct TranslateOptions {
     /// Only addresses of this family (`Ipv4` or `Ipv6`); `None` for any.
     pub family: Option<Family>,
-    /// Give up after this time; the service's own default is 10 s.
+    /// Give up after this time, 1 ms to 120 s; the service's own default is 10 s.
     pub timeout: Option<Duration>,
-    /// Only these translation systems, in this order; empty for the service's choice by the name.
+    /// Only these translation systems, asked in the service's order; empty for its choice by the name.
     pub systems: Vec<TranslationSystem>,
 }
 

@@ -132,9 +132,9 @@ pub struct BindingDetails {
 pub struct TranslateNameOptions {
     /// any, ipv4 or ipv6.
     pub family: Option<String>,
-    /// Milliseconds.
+    /// Milliseconds, 1 to 120000.
     pub timeout: Option<u32>,
-    /// In the order to be asked.
+    /// These and no other; the order in which they are asked is the service's.
     pub systems: Option<Vec<TranslationSystem>>,
 }
 
@@ -144,7 +144,7 @@ pub struct TranslateNameOptions {
 pub struct ConnectToAddressOptions {
     /// A source address of the PvD; not on the message face.
     pub source: Option<String>,
-    /// Milliseconds.
+    /// Milliseconds, 1 to 120000.
     pub timeout: Option<u32>,
     /// tcp or mptcp.
     pub protocol: Option<String>,
@@ -166,7 +166,7 @@ pub struct ConnectToNameOptions {
     pub no_internet: Option<String>,
     /// any, ipv4 or ipv6.
     pub family: Option<String>,
-    /// Milliseconds.
+    /// Milliseconds, 1 to 120000.
     pub timeout: Option<u32>,
     /// tcp or mptcp.
     pub protocol: Option<String>,

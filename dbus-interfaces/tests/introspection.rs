@@ -55,6 +55,19 @@ fn the_proxies_have_every_member_and_no_other() {
     assert_eq!(proxied, described);
 }
 
+#[test]
+fn the_words_of_features_are_those_of_the_file() {
+    let documented = pieces(mif::introspection::MANAGER).find_map(|piece| match piece {
+        Piece::Comment(comment) if comment.trim_start().starts_with("Features:") => Some(comment),
+        _ => None,
+    });
+    // A line of the table: words, then what they mean, some blanks further.
+    let words = documented.unwrap().lines().filter_map(|line| line.strip_prefix("        "));
+    let words = words.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split("  ").next());
+    let words: Vec<&str> = words.flat_map(|words| words.split(", ")).collect();
+    assert_eq!(words, mif::names::feature::ALL);
+}
+
 /// The members of one XML file, in its order, as lines of [`CONTRACT`].
 fn members(xml: &str) -> Vec<String> {
     let (mut interface, mut lines, mut open) = (String::new(), Vec::new(), Vec::<String>::new());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mif::names::feature;
 use mif::wire::{AddressState, Deadline, Family, InterfaceKind, InterfaceState};
 use mif::{Address, Interface, ProvisioningDomain, State};
 
@@ -15,19 +16,19 @@ const LABEL: usize = 11;
 
 /// What nearly every service can do (words of `Manager.Features`), and what it means where it cannot.
 pub const WORTH_A_WORD: [(&str, &str); 7] = [
-    ("connect", "connects nobody"),
+    (feature::CONNECT, "connects nobody"),
     (
-        "pvd-routing",
+        feature::PVD_ROUTING,
         "leads no packets: connections only on interfaces with one PvD a family (no policy routing)",
     ),
-    ("bind-socket", "binds no sockets of others (BindSocket)"),
-    ("fchown", "connects nobody but its own user: it cannot give sockets away (CAP_CHOWN is missing)"),
-    ("polkit", "asks no polkit who may connect: root and members of the group mif may"),
+    (feature::BIND_SOCKET, "binds no sockets of others (BindSocket)"),
+    (feature::FCHOWN, "connects nobody but its own user: it cannot give sockets away (CAP_CHOWN is missing)"),
+    (feature::POLKIT, "asks no polkit who may connect: root and members of the group mif may"),
     (
-        "own-dhcp",
+        feature::OWN_DHCP,
         "asks no DHCP servers where nobody tells what they say (off, or CAP_NET_BIND_SERVICE is missing)",
     ),
-    ("router-advertisements", "hears no routers: the kernel is without IPv6"),
+    (feature::ROUTER_ADVERTISEMENTS, "hears no routers: the kernel is without IPv6"),
 ];
 
 /// The whole text. `now` is CLOCK_BOOTTIME.
