@@ -70,6 +70,8 @@ pub struct Target<'a> {
     pub serials: &'a mut Serials,
     /// Set when deadlines moved without anybody being told: the state is another one all the same.
     pub refreshed: &'a mut bool,
+    /// Set when there is no room for a provisioning domain that is new.
+    pub crowded: &'a mut bool,
 }
 
 impl Target<'_> {
@@ -146,6 +148,10 @@ impl Published {
             }
         }
         for (key, draft) in drafts {
+            if !target.snapshot.has_room() {
+                *target.crowded = true;
+                break;
+            }
             let published = PublishedPvd::new(key.clone(), draft, &self.interface, target);
             added.push(Arc::clone(&published.view));
             self.pvds.insert(key, published);

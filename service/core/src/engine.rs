@@ -112,6 +112,9 @@ pub struct Engine {
     timers: Timers,
     startup: Startup,
     notices: Vec<Notice>,
+    /// Links with provisioning domains for which there was no room.
+    crowded: BTreeSet<Ifindex>,
+    noticed_crowd: bool,
     random: Random,
 }
 
@@ -139,6 +142,8 @@ impl Engine {
             timers: Timers::default(),
             startup: Startup::BeforeInventory,
             notices: Vec::new(),
+            crowded: BTreeSet::new(),
+            noticed_crowd: false,
             random: Random::new(settings.seed),
         }
     }
@@ -211,6 +216,11 @@ impl Engine {
             for ifindex in &touched {
                 self.derive(*ifindex, now, &mut batch);
             }
+            while self.snapshot.has_room()
+                && let Some(ifindex) = self.crowded.pop_first()
+            {
+                self.derive(ifindex, now, &mut batch);
+            }
             if anything {
                 self.derive_defaults(&mut batch.changes);
                 self.derive_startup(&touched, now, &mut batch.changes);
@@ -222,6 +232,7 @@ impl Engine {
 
     fn derive(&mut self, ifindex: Ifindex, now: BootTime, batch: &mut Batch) {
         let grace = self.settings.grace;
+        self.crowded.remove(&ifindex);
         self.derive_own_addresses(ifindex, batch);
         let Some(facts) = self.facts.expire(ifindex, now, grace) else {
             self.timers.clear(ifindex);
@@ -246,17 +257,25 @@ impl Engine {
         }
         // Other sources may be ahead of the kernel's own word of a link.
         let Some(link) = link else { return };
+        let mut crowded = false;
         let mut target = Target {
             snapshot: &mut self.snapshot,
             changes: &mut batch.changes,
             serials: &mut self.serials,
             refreshed: &mut batch.refreshed,
+            crowded: &mut crowded,
         };
         let published = self.published.entry(ifindex);
         let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
         published.update(&link, assembly.pvds, &mut target);
         let published = &*published;
         carry_over(ifindex, published, steps, batch);
+        if crowded {
+            self.crowded.insert(ifindex);
+            if !std::mem::replace(&mut self.noticed_crowd, true) {
+                batch.notices.push(Notice { ifindex: 0, overflow: Overflow::Pvds });
+            }
+        }
     }
 
     /// Nobody is told of these, but whoever asks must see them.
@@ -291,6 +310,7 @@ impl Engine {
             changes: &mut batch.changes,
             serials: &mut self.serials,
             refreshed: &mut batch.refreshed,
+            crowded: &mut false,
         });
     }
 

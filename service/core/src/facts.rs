@@ -47,6 +47,8 @@ pub struct DefaultRoute {
 pub enum Overflow {
     /// More links than there may be objects.
     Interfaces,
+    /// More provisioning domains than there may be objects.
+    Pvds,
     /// More addresses on a link than are remembered.
     Addresses,
     /// More routes on a link than are remembered.

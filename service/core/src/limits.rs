@@ -24,5 +24,7 @@ pub const ROUTES_PER_INTERFACE: usize = 256;
 pub const OBJECTS: usize = 32_768;
 /// Interfaces: each leaves room for two provisioning domains.
 pub const INTERFACES: usize = OBJECTS / 3;
+/// Provisioning domains of all interfaces together.
+pub const PVDS: usize = OBJECTS - INTERFACES;
 /// Routes in the table of a provisioning domain in use.
 pub const ROUTES_PER_TABLE: usize = 512;

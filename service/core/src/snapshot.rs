@@ -3,6 +3,7 @@
 use crate::address_selection::is_link_local;
 use crate::configuration::AddressFamily;
 use crate::event::Ifindex;
+use crate::limits;
 use crate::pvd::{Interface, Pvd, Serial};
 use crate::routing::Routing;
 use rpds::RedBlackTreeMapSync;
@@ -98,6 +99,11 @@ impl Snapshot {
     /// How many interfaces and provisioning domains there are.
     pub fn len(&self) -> usize {
         self.interfaces.size() + self.pvds.size()
+    }
+
+    /// Whether there may be one more provisioning domain.
+    pub(crate) fn has_room(&self) -> bool {
+        self.pvds.size() < limits::PVDS
     }
 
     /// Whether there is nothing at all.

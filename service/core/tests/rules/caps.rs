@@ -11,6 +11,7 @@ use mif_core::engine::{Engine, Notice};
 use mif_core::event::{Event, Ifindex};
 use mif_core::facts::Overflow;
 use mif_core::limits;
+use mif_core::snapshot::Snapshot;
 use std::sync::Arc;
 
 const FLOOD: usize = 1000;
@@ -168,6 +169,33 @@ fn a_flood_of_links_ends_at_the_cap() {
     let batch = engine.commit(at(1));
     assert_eq!(batch.snapshot.interfaces().count(), limits::INTERFACES);
     assert_eq!(batch.notices, [notice(0, Overflow::Interfaces)]);
+}
+
+#[test]
+fn provisioning_domains_end_at_the_cap_of_objects_and_come_when_there_is_room() {
+    let mut engine = Engine::new(SETTINGS);
+    // The first number is the loopback device's.
+    let links = 2..=(limits::PVDS / limits::ROUTERS_PER_INTERFACE + 3) as Ifindex;
+    for ifindex in links.clone() {
+        engine.handle_event(at(1), up(ifindex));
+        for number in 0..limits::ROUTERS_PER_INTERFACE {
+            engine.handle_event(at(1), advertisement(ifindex, &router(number)).into());
+        }
+    }
+    engine.handle_event(at(1), Event::ResyncEnd);
+    let batch = engine.commit(at(1));
+    assert_eq!(batch.snapshot.pvds().count(), limits::PVDS);
+    assert!(batch.snapshot.len() <= limits::OBJECTS);
+    assert_eq!(batch.notices, [notice(0, Overflow::Pvds)]);
+    let last = |snapshot: &Snapshot| snapshot.interface_by_index(*links.end()).map(|link| link.pvds.len());
+    assert_eq!(last(&batch.snapshot), Some(0));
+
+    engine.handle_event(at(2), gone(2));
+    engine.handle_event(at(2), gone(3));
+    let batch = engine.commit(at(2));
+    assert_eq!(batch.snapshot.pvds().count(), (links.clone().count() - 2) * limits::ROUTERS_PER_INTERFACE);
+    assert_eq!(last(&batch.snapshot), Some(limits::ROUTERS_PER_INTERFACE));
+    assert_eq!(batch.notices, [], "said once");
 }
 
 #[test]
