@@ -89,6 +89,11 @@ impl Bus {
         let path = call.path();
         match path::parse(&path) {
             Target::Subscriber(sender, token) => self.call_subscriber(call, sender, token),
+            // Of no object (D-Bus specification, org.freedesktop.DBus.Peer).
+            _ if call.interface().as_deref() == Some(PEER) && is_peer_method(&call.member()) => {
+                let answered = call_peer(&call, &call.member());
+                self.answer(&call, answered);
+            }
             Target::Object(object) => self.call_object(call, object),
             Target::Node(node) => {
                 let answered = self.call_node(&call, node);
@@ -235,7 +240,7 @@ impl Bus {
                 call.no_arguments()?;
                 self.get_managed_objects(call)
             }
-            (Some(PEER) | None, _) if is_peer_method(member) => call_peer(call, member),
+            (None, _) if is_peer_method(member) => call_peer(call, member),
             (Some(interface), _) => {
                 let own = properties::interface_name(object);
                 let standard = [PROPERTIES, INTROSPECTABLE, PEER, own].contains(&interface)
@@ -280,7 +285,7 @@ impl Bus {
                 call.no_arguments()?;
                 call.reply(&(introspect::node(node, &self.snapshot),))
             }
-            (Some(PEER) | None, member) if is_peer_method(member) => call_peer(call, member),
+            (None, member) if is_peer_method(member) => call_peer(call, member),
             (Some(interface @ (INTROSPECTABLE | PEER)), member) => Err(unknown_method(interface, member)),
             (Some(_) | None, _) => Err(unknown_object(&call.path())),
         }

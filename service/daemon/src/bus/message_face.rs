@@ -147,8 +147,13 @@ impl Bus {
             }
             // A subscriber has no properties.
             Some(PROPERTIES) | None if member == "GetAll" => {
-                let (_,): (Text,) = call.arguments("s")?;
-                call.reply(&(super::call::nothing(),))
+                let (interface,): (Text,) = call.arguments("s")?;
+                match &*interface {
+                    "" | SUBSCRIBER | PROPERTIES | INTROSPECTABLE | PEER => {
+                        call.reply(&(super::call::nothing(),))
+                    }
+                    _ => Err(unknown_interface(&interface)),
+                }
             }
             Some(PROPERTIES) | None if member == "Get" => {
                 let (interface, property): (Text, Text) = call.arguments("ss")?;

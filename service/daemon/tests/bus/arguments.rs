@@ -1,7 +1,7 @@
 //! Wrong calls: the error names of the contract, and messages that name the value that was wrong.
 
 use crate::rig::{
-    ETH0, HIGH_LEVEL, INTERFACE, MANAGER, OBJECT_MANAGER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
+    ETH0, HIGH_LEVEL, INTERFACE, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, PVD, ROOT, Rig, SUBSCRIBER,
 };
 use crate::rig::{call, one_link, options, path, with_service};
 use crate::support::bad_inputs;
@@ -80,6 +80,8 @@ fn unknown_paths() {
         .filter(|path| zbus::ObjectPath::try_from(*path).is_ok())
         {
             desk.refuses(path, PROPERTIES, "GetAll", &"", (UNKNOWN_OBJECT, &[path])).await;
+            // It does not matter which path a Ping is sent to.
+            desk.rig.call(path, PEER, "Ping", &()).await.unwrap();
             desk.refuses(path, "", "Anything", &(), (UNKNOWN_OBJECT, &[path])).await;
         }
         desk.refuses("/org/ietf/Mif1/pvd", PVD, "GetAllConfigurationData", &"any", (UNKNOWN_OBJECT, &[]))
@@ -142,6 +144,8 @@ fn methods_are_found_without_an_interface() {
         desk.rig.call(&pvd, "", "Get", &(PVD, "Id")).await.unwrap();
         desk.rig.call(&subscriber, "", "AnnounceInterfaces", &()).await.unwrap();
         desk.rig.call(&subscriber, "", "GetAll", &SUBSCRIBER).await.unwrap();
+        let right = (UNKNOWN_INTERFACE, &["org.example.Bird"][..]);
+        desk.refuses(&subscriber, PROPERTIES, "GetAll", &"org.example.Bird", right).await;
         desk.rig.call(&subscriber, "", "Introspect", &()).await.unwrap();
     });
 }
