@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mif_tests::tool;
 
@@ -22,6 +23,16 @@ fn workspace() -> &'static Path {
 
 fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// An empty folder.
+fn fresh(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaging").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// The part of a line between two others.
@@ -53,9 +64,56 @@ fn installed() -> Vec<(String, String, String)> {
 fn everything_that_is_installed_is_there() {
     for (_, to, from) in installed() {
         let made = ["program ", "output ", "page "].iter().any(|kind| from.starts_with(kind));
-        let from = from.strip_prefix("translation ").unwrap_or(&from);
+        let file = from.strip_prefix("translation ").or_else(|| from.strip_prefix("unit "));
+        let from = file.unwrap_or(&from);
         assert!(made || workspace().join(from).is_file(), "{to} is to be made from {from}");
     }
+}
+
+#[test]
+fn every_manual_page_of_mifctl_is_installed() {
+    let folder = fresh("pages");
+    let own = std::env::current_exe().unwrap();
+    // Test binaries lie in `deps`, programs beside it.
+    let mifctl = own.ancestors().nth(2).unwrap().join("mifctl");
+    let said = Command::new(mifctl).arg("manual").arg(&folder).output().expect("cargo build -p mifctl");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let written = fs::read_dir(folder).unwrap();
+    let written = written.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let listed = installed().into_iter().filter_map(|(_, to, from)| {
+        let page = from.strip_prefix("page ")?.to_owned();
+        assert_eq!(to, format!("/usr/share/man/man1/{page}"));
+        Some(page)
+    });
+    assert_eq!(listed.collect::<BTreeSet<_>>(), written.collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn programs_start_from_where_they_are_installed() {
+    let folder = fresh("installed");
+    let programs = folder.join("programs");
+    fs::create_dir(&programs).unwrap();
+    fs::write(programs.join("mifd"), "").unwrap();
+    for (options, sbin) in [(&[][..], "/usr/sbin"), (&["--sbin", "/usr/bin"][..], "/usr/bin")] {
+        let root = folder.join(sbin.trim_start_matches('/'));
+        let mut install = Command::new(workspace().join("packaging/install"));
+        install.args(["--package", "mifd", "--programs"]).arg(&programs).arg("--destdir").arg(&root);
+        let said = install.args(options).output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        assert!(root.join(format!("{}/mifd", &sbin[1..])).is_file(), "{sbin}");
+        let unit = fs::read_to_string(root.join("usr/lib/systemd/system/mifd.service")).unwrap();
+        assert!(unit.contains(&format!("\nExecStart={sbin}/mifd\n")), "{unit}");
+        let files = tool::command("grep").args(["-rl", "/usr/sbin/"]).arg(&root).output().unwrap();
+        assert_eq!(files.stdout.is_empty(), sbin != "/usr/sbin", "{files:?}");
+    }
+}
+
+#[test]
+fn the_specification_reads_nothing_before_it_is_unpacked() {
+    let specification = read("packaging/rpm/mif.spec");
+    let mut macros = specification.lines().filter(|line| line.contains("%sysusers_create_compat"));
+    assert!(macros.all(|line| line.contains("%sysusers_create_compat %{SOURCE1}")));
+    assert!(specification.contains("\nSource1:        mif.conf\n"));
 }
 
 #[test]

@@ -1,15 +1,31 @@
 //! Packages for Arch Linux, made by makepkg from packaging/arch/PKGBUILD.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Release, contents, copy, fresh, lines};
+use super::contents::{self, Layout};
+use super::{Release, copy, fresh, lines};
 use crate::command::{self, is_root};
 use crate::error::Error;
 use crate::workspace;
 
 /// Who runs makepkg when this is root: it refuses to be that.
 const NOBODY: &str = "65534";
+
+/// What packaging/arch/PKGBUILD says.
+const LAYOUT: Layout<'static> =
+    Layout { kind: "Arch", sbin: "/usr/bin", zsh: "/usr/share/zsh/site-functions" };
+
+/// What Arch's package `filesystem` has in place of folders, and what they lead to. pacman puts no file below one of them.
+const LINKS: [(&str, &str); 6] = [
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib"),
+    ("sbin", "usr/bin"),
+    ("usr/lib64", "lib"),
+    ("usr/sbin", "bin"),
+];
 
 /// Makes the packages, installs them into an empty root, and compares the files there with Debian's.
 ///
@@ -33,13 +49,26 @@ pub fn package(release: &Release) -> Result<(), Error> {
         }
     }
     let root = release.output.join("arch-root");
+    empty_root(&root)?;
     install(&root, &made)?;
-    contents::compare(release, "Arch", &root)
+    contents::compare(release, &LAYOUT, &root)
+}
+
+/// A root as on Arch, with nothing in it.
+fn empty_root(root: &Path) -> Result<(), Error> {
+    fresh(root)?;
+    for folder in ["usr/bin", "usr/lib", "var/lib/pacman"] {
+        fresh(&root.join(folder))?;
+    }
+    for (name, target) in LINKS {
+        let path = root.join(name);
+        symlink(target, &path).map_err(|source| Error::File { path, source })?;
+    }
+    Ok(())
 }
 
 /// Installs the packages without what they depend on, and without their scripts, which need a system.
 fn install(root: &Path, packages: &[String]) -> Result<(), Error> {
-    fresh(&root.join("var/lib/pacman"))?;
     let mut pacman = contents::as_root_of("pacman");
     pacman.args(["--upgrade", "--noconfirm", "--noprogressbar", "--nodeps", "--nodeps", "--noscriptlet"]);
     pacman.args(["--config", "/dev/null", "--logfile", "/dev/null", "--root"]).arg(root);

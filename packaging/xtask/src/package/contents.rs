@@ -11,18 +11,19 @@ use super::{Release, debian, fresh};
 use crate::command::{self, is_root};
 use crate::error::Error;
 
-/// What each distribution has of its own: licenses, changelogs, the package manager's database.
-const OF_THE_DISTRIBUTION: [&str; 6] = [
-    "/usr/share/licenses/",
-    "/usr/share/lintian/",
-    "/var/lib/rpm/",
-    "/usr/lib/sysimage/",
-    "/var/lib/pacman/",
-    "/var/cache/",
+/// What each distribution has of its own: changelogs, the package manager's database.
+const OF_THE_DISTRIBUTION: [&str; 5] =
+    ["/usr/share/lintian/", "/var/lib/rpm/", "/usr/lib/sysimage/", "/var/lib/pacman/", "/var/cache/"];
+
+/// What each distribution says of mif's own licence, and the changelog that Debian's policy wants: folder and name.
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("/usr/share/doc/", "/changelog.Debian.gz"),
+    ("/usr/share/doc/", "/copyright"),
+    ("/usr/share/licenses/", "/LICENSE"),
 ];
 
-/// The documents that Debian's policy wants.
-const DEBIAN_DOCUMENTS: [&str; 2] = ["/changelog.Debian.gz", "/copyright"];
+/// Where Debian has programs for the administrator.
+const SBIN: &str = "/usr/sbin/";
 
 /// Files by path, each with its mode and its contents.
 type Files = BTreeMap<String, (u32, Vec<u8>)>;
@@ -37,12 +38,45 @@ pub fn as_root_of(program: &str) -> Command {
     command
 }
 
+/// What a distribution has in other places than Debian.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    /// Its kind of packages.
+    pub kind: &'static str,
+    /// The folder of programs for the administrator.
+    pub sbin: &'a str,
+    /// The folder of completions for zsh.
+    pub zsh: &'a str,
+}
+
+impl Layout<'_> {
+    /// A file of Debian's as it is to be here.
+    fn place(&self, path: &str, contents: Vec<u8>) -> (String, Vec<u8>) {
+        let moved = |folder: &str, to: &str| Some(format!("{to}/{}", path.strip_prefix(folder)?));
+        let place = moved(SBIN, self.sbin);
+        let place = place.or_else(|| moved("/usr/share/zsh/vendor-completions/", self.zsh));
+        if path.starts_with("/usr/lib/systemd/system/") {
+            // What a unit starts is where it is.
+            let text = String::from_utf8_lossy(&contents);
+            let text = text.replace(&format!("\nExecStart={SBIN}"), &format!("\nExecStart={}/", self.sbin));
+            return (place.unwrap_or_else(|| path.to_owned()), text.into_bytes());
+        }
+        (place.unwrap_or_else(|| path.to_owned()), contents)
+    }
+}
+
 /// Compares the files below `root` with those of the Debian packages.
 ///
 /// # Errors
 /// When a file is missing, too much or another one.
-pub fn compare(release: &Release, kind: &'static str, root: &Path) -> Result<(), Error> {
-    let (expected, found) = (files(&debian_root(release)?)?, files(root)?);
+pub fn compare(release: &Release, layout: &Layout, root: &Path) -> Result<(), Error> {
+    let kind = layout.kind;
+    let place = |(path, (mode, contents)): (String, (u32, Vec<u8>))| {
+        let (path, contents) = layout.place(&path, contents);
+        (path, (mode, contents))
+    };
+    let expected: Files = files(&debian_root(release)?)?.into_iter().map(place).collect();
+    let found = files(root)?;
     let missing: Vec<&str> =
         expected.keys().filter(|path| !found.contains_key(*path)).map(|it| &**it).collect();
     let too_much: Vec<&str> =
@@ -78,6 +112,8 @@ fn files(root: &Path) -> Result<Files, Error> {
             let metadata = path.symlink_metadata().map_err(error)?;
             if metadata.is_dir() {
                 folders.push(path);
+            } else if metadata.is_symlink() && path.is_dir() {
+                // A folder that is another one, as it came with the root: its files are found there.
             } else if !is_of_the_distribution(&name) {
                 let contents = fs::read(&path).map_err(|source| Error::File { path, source })?;
                 found.insert(name, (metadata.permissions().mode(), contents));
@@ -88,7 +124,6 @@ fn files(root: &Path) -> Result<Files, Error> {
 }
 
 fn is_of_the_distribution(path: &str) -> bool {
-    let document =
-        path.starts_with("/usr/share/doc/") && DEBIAN_DOCUMENTS.iter().any(|end| path.ends_with(end));
-    document || OF_THE_DISTRIBUTION.iter().any(|folder| path.starts_with(folder))
+    let is_document = |(folder, end): &(&str, &str)| path.starts_with(folder) && path.ends_with(end);
+    DOCUMENTS.iter().any(is_document) || OF_THE_DISTRIBUTION.iter().any(|folder| path.starts_with(folder))
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Release, contents, copy, fresh, lines};
+use super::contents::{self, Layout};
+use super::{Release, copy, fresh, lines};
 use crate::command;
 use crate::error::Error;
 use crate::workspace;
@@ -21,6 +22,7 @@ pub fn package(release: &Release) -> Result<(), Error> {
     if let Some(name) = release.source.file_name() {
         copy(&release.source, &sources.join(name))?;
     }
+    copy(&workspace::root().join("packaging/sysusers/mif.conf"), &sources.join("mif.conf"))?;
     let specification = workspace::root().join("packaging/rpm/mif.spec");
     let mut build = Command::new("rpmbuild");
     build.args(["-bb", "--quiet", "--nodeps", "--define"]).arg(format!("_topdir {}", top.display()));
@@ -43,7 +45,10 @@ pub fn package(release: &Release) -> Result<(), Error> {
     }
     let root = release.output.join("rpm-root");
     install(&root, &made)?;
-    contents::compare(release, "RPM", &root)?;
+    // Where Fedora has one folder for all programs, it is that.
+    let sbin = lines(Command::new("rpm").args(["--eval", "%{_sbindir}"]))?.concat();
+    let layout = Layout { kind: "RPM", sbin: &sbin, zsh: "/usr/share/zsh/site-functions" };
+    contents::compare(release, &layout, &root)?;
     command::run(
         Command::new("rpmlint")
             .arg("--config")
