@@ -94,6 +94,33 @@ pub enum Error {
         /// Which.
         package: String,
     },
+    /// It is not known under which licence a crate is.
+    #[error(
+        "the crate {name} {version}, which a program contains, is under no licence that is understood: {licence:?}"
+    )]
+    Licence {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// What it says.
+        licence: String,
+    },
+    /// A crate comes without the text of its licence.
+    #[error(
+        "the crate {name} {version}, which a program contains, has no text of its licence, and there is no usual one in \
+         {folder}/{licence}.txt"
+    )]
+    NoLicenceText {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Its licence.
+        licence: String,
+        /// Where usual texts are, in the workspace.
+        folder: &'static str,
+    },
     /// Packages of one kind do not bring what the Debian packages bring.
     #[error(
         "{kind}: other files than in the Debian packages; missing: {missing}; too much: {too_much}; others: {others}"

@@ -25,11 +25,7 @@ const VENDORED: &str = "vendor";
 /// When it does not build.
 pub fn programs(folder: &Path, source: &Path, version: &str, packages: &[&str]) -> Result<PathBuf, Error> {
     let tree = unpack(folder, source, version)?;
-    // Together cargo would choose features of common crates for all of them, and programs would differ by what else
-    // is built.
-    let (reproducible, others): (Vec<&str>, Vec<&str>) =
-        packages.iter().partition(|name| REPRODUCIBLE.contains(name));
-    for packages in [reproducible, others].into_iter().filter(|packages| !packages.is_empty()) {
+    for packages in together(packages) {
         let mut cargo = workspace::cargo();
         cargo.args(["build", "--release", "--frozen"]).current_dir(&tree);
         for name in packages {
@@ -40,6 +36,14 @@ pub fn programs(folder: &Path, source: &Path, version: &str, packages: &[&str]) 
         command::run(cargo.env("RUSTFLAGS", remap).env("CARGO_TARGET_DIR", tree.join("target")))?;
     }
     Ok(tree.join("target/release"))
+}
+
+/// The packages by what cargo builds in one go. In one for all it would choose features of common crates for all of them,
+/// and programs would differ by what else is built.
+pub fn together<'a>(packages: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let (reproducible, others): (Vec<&str>, Vec<&str>) =
+        packages.iter().partition(|name| REPRODUCIBLE.contains(name));
+    [reproducible, others].into_iter().filter(|packages| !packages.is_empty()).collect()
 }
 
 /// Makes `folder/mif-VERSION` what the archive holds, apart from what was compiled there.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Release, debian, fresh};
+use super::{Release, debian, fresh, notices};
 use crate::command::{self, is_root};
 use crate::error::Error;
 
@@ -53,7 +53,9 @@ impl Layout<'_> {
     /// A file of Debian's as it is to be here.
     fn place(&self, path: &str, contents: Vec<u8>) -> (String, Vec<u8>) {
         let moved = |folder: &str, to: &str| Some(format!("{to}/{}", path.strip_prefix(folder)?));
-        let place = moved(SBIN, self.sbin);
+        let notices = path.strip_suffix(notices::NAME).and_then(|it| it.strip_prefix("/usr/share/doc/"));
+        let place = notices.map(|package| format!("/usr/share/licenses/{package}{}", notices::NAME));
+        let place = place.or_else(|| moved(SBIN, self.sbin));
         let place = place.or_else(|| moved("/usr/share/zsh/vendor-completions/", self.zsh));
         if path.starts_with("/usr/lib/systemd/system/") {
             // What a unit starts is where it is.

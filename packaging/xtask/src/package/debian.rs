@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Release, copy, fresh, lines, read, write};
+use super::{Release, copy, fresh, lines, notices, read, source, write};
 use crate::command;
 use crate::error::Error;
 use crate::workspace;
@@ -46,12 +46,15 @@ impl Package<'_> {
         self.make(&root)
     }
 
-    /// What Debian's policy wants beside the files: changelog, copyright, compressed man pages.
+    /// What Debian's policy wants beside the files: changelog, copyright, compressed man pages. The licences of others
+    /// are a part of the copyright, which is not to be compressed.
     fn add_documents(&self, root: &Path) -> Result<(), Error> {
         let documents = root.join("usr/share/doc").join(self.name);
         fs::create_dir_all(&documents).map_err(|source| Error::File { path: documents.clone(), source })?;
         copy(&in_packaging("changelog"), &documents.join("changelog.Debian"))?;
         copy(&in_packaging("copyright"), &documents.join("copyright"))?;
+        let tree = source::tree(&self.release.output, &self.release.version);
+        copy(&notices::path(&tree, self.name), &documents.join(notices::NAME))?;
         compress(&documents.join("changelog.Debian"))?;
         for path in self.release.list(self.name)?.iter().filter(|path| path.starts_with("/usr/share/man/")) {
             compress(&root.join(path.trim_start_matches('/')))?;

@@ -4,6 +4,9 @@ mod arch;
 mod build;
 mod contents;
 mod debian;
+mod licences;
+mod linked;
+mod notices;
 mod rpm;
 mod source;
 

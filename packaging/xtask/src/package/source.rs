@@ -1,10 +1,11 @@
-//! The source archive: the workspace as it is committed, and every crate that it needs.
+//! The source archive: the workspace as it is committed, every crate that it needs, and what those are licensed under.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::{every_package, notices};
 use crate::command::{self, cannot_start};
 use crate::error::Error;
 use crate::workspace;
@@ -15,15 +16,22 @@ use crate::workspace;
 /// When this is no clone of the repository, or a crate cannot be had.
 pub fn archive(folder: &Path, version: &str, epoch: &str) -> Result<PathBuf, Error> {
     let name = format!("mif-{version}");
-    let tree = folder.join("source").join(&name);
+    let tree = tree(folder, version);
     check_out(&tree)?;
     vendor(&tree)?;
+    let packages = every_package()?;
+    notices::add(&tree, &packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     let archive = folder.join(format!("{name}.tar.zst"));
     let mut tar = Command::new("tar");
     tar.args(["--create", "--zstd", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
     tar.arg(format!("--mtime=@{epoch}")).arg("--file").arg(&archive);
     command::run(tar.arg("--directory").arg(folder.join("source")).arg(name))?;
     Ok(archive)
+}
+
+/// What [`archive`] in `folder` was made of.
+pub fn tree(folder: &Path, version: &str) -> PathBuf {
+    folder.join("source").join(format!("mif-{version}"))
 }
 
 /// What is committed, and nothing that merely lies around.
