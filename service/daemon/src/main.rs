@@ -19,10 +19,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Publishes the provisioning domains of this machine on D-Bus as org.ietf.Mif1.
 ///
-/// Needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_CHOWN, and no other. Logs to standard error.
-/// Reads its configuration again on SIGHUP; what is wrong in it leaves the former one in force.
+/// Uses the capabilities CAP_NET_ADMIN, CAP_NET_RAW, CAP_CHOWN and CAP_NET_BIND_SERVICE, and no other. Logs to standard
+/// error. On SIGHUP it reads its configuration again and puts log (unless --log is given) and grace-ms in force; everything
+/// else takes effect at the next start. What is wrong in it leaves all of the former one in force.
+///
 /// Ends with 0 on SIGTERM or SIGINT, with 1 when it cannot start or go on, with 2 on wrong arguments, with 78 on a wrong
-/// configuration.
+/// configuration. mifd(8) says more.
 #[derive(Parser)]
 #[command(name = "mifd", version, max_term_width = 100)]
 struct Arguments {
@@ -35,7 +37,7 @@ struct Arguments {
     /// Read this configuration file [default: /etc/mif/mifd.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How much to log: error, warn, info, debug (with names and addresses) or trace (with packets)
+    /// How much to log: error, warn, info, debug (with names and addresses) or trace (with packets); wins over the file
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
     /// Lead packets by the machine's own routes only, as [routing] enabled = false does
@@ -44,7 +46,8 @@ struct Arguments {
     /// Remove all rules and routes of this service from the kernel, and end; to be called when it does not run
     #[arg(long, conflicts_with_all = ["bus", "session", "config", "record", "no_routing"])]
     remove_routing: bool,
-    /// Record what the kernel, routers and DHCP clients tell as JSON lines, for a bug report
+    /// Record what the kernel, routers, DHCP clients and network managers tell as JSON lines (at most 64 MiB), for a bug
+    /// report; overwrites FILE
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
