@@ -181,7 +181,7 @@ impl<T> Drop for Task<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::OnTokio;
@@ -194,7 +194,8 @@ mod tests {
     /// Far more than a socket's queue holds.
     const MESSAGES: usize = 200;
 
-    async fn pair() -> (Connection, Connection) {
+    /// Two ends without a bus between.
+    pub(crate) async fn pair() -> (Connection, Connection) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let near = Builder::unix_stream(ours).server(Guid::generate()).p2p().runtime(OnTokio).build();
         let far = Builder::unix_stream(theirs).p2p().runtime(OnTokio).build();

@@ -1,17 +1,18 @@
 //! Who a client is, whether it may have packets sent for it, and who decides whether it may have sockets.
 
 mod polkit;
+mod process;
 
 use super::call::Call;
 use super::error::{BusError, Name};
-use nix::fcntl::{AtFlags, OFlag, open};
-use nix::sys::stat::{self, Mode};
+use nix::fcntl::AtFlags;
+use nix::sys::stat;
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 use polkit::{Consent, Polkit};
 use std::ffi::CString;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use zbus::Connection;
@@ -94,7 +95,7 @@ pub struct Namespace(u64);
 impl Namespace {
     /// The service's own.
     pub fn own() -> io::Result<Self> {
-        Self::seen_in(&open_net_of("self")?)
+        Self::seen_in(&process::open_net_of("self")?)
     }
 
     /// That of the process whose /proc/PID/net this is.
@@ -203,20 +204,19 @@ impl Credentials {
         Self { uid, groups, process, prompts: Semaphore::new(1) }
     }
 
-    /// Asks the bus who `client` is. The process is pinned, and the bus asked again afterwards, so that a number
-    /// that another process took over meanwhile is never believed.
+    /// Asks the bus who `client` is.
     pub async fn ask(bus: &Connection, client: &str) -> zbus::Result<Self> {
         let told = ask_once(bus, client).await?;
         let groups = match told.groups {
             Some(groups) => groups,
             None => groups_of(told.uid).await,
         };
-        let net = told.pid.and_then(|pid| open_net_of(&pid.to_string()).ok());
-        let Some(net) = net else {
-            return Ok(Self::new(told.uid, groups, Process::Unknown));
+        let net = match (told.process, told.pid) {
+            (Some(process), _) => process::net_of(&process),
+            (None, Some(pid)) => net_of_number(bus, client, pid).await?,
+            (None, None) => None,
         };
-        let again = ask_once(bus, client).await?.pid;
-        let process = if again == told.pid { Process::Pinned { net } } else { Process::Unknown };
+        let process = net.map_or(Process::Unknown, |net| Process::Pinned { net });
         Ok(Self::new(told.uid, groups, process))
     }
 
@@ -230,9 +230,20 @@ impl Credentials {
     }
 }
 
+/// The folder /proc/PID/net of a client whose bus tells but a number. It is opened, and the bus asked again afterwards: a
+/// process that took the number over after the client had left the bus is not believed. One that took it over while
+/// another holds the client's end of the connection is, which only a descriptor of the process itself would show.
+async fn net_of_number(bus: &Connection, client: &str, pid: u32) -> zbus::Result<Option<OwnedFd>> {
+    let Ok(net) = process::open_net_of(&pid.to_string()) else { return Ok(None) };
+    let again = ask_once(bus, client).await?.pid;
+    Ok((again == Some(pid)).then_some(net))
+}
+
 /// What the bus tells of a client.
 struct Told {
     uid: u32,
+    /// The process that connected; buses from 2023 on tell.
+    process: Option<OwnedFd>,
     pid: Option<u32>,
     /// Those it had when it connected. Not every bus tells.
     groups: Option<Vec<u32>>,
@@ -251,7 +262,11 @@ async fn ask_once(bus: &Connection, client: &str) -> zbus::Result<Told> {
     };
     let uid = number("UnixUserID").ok_or_else(|| zbus::Error::Failure("the bus tells no user".to_owned()))?;
     let groups = credentials.get("UnixGroupIDs").and_then(|groups| Vec::try_from(groups.clone()).ok());
-    Ok(Told { uid, pid: number("ProcessID"), groups })
+    let process = match credentials.get("ProcessFD") {
+        Some(zbus::Variant::Fd(process)) => process.as_fd().try_clone_to_owned().ok(),
+        _ => None,
+    };
+    Ok(Told { uid, process, pid: number("ProcessID"), groups })
 }
 
 /// The groups of a user by the user database, which may be a network away: not on a thread that others need.
@@ -264,7 +279,47 @@ async fn groups_of(uid: u32) -> Vec<u32> {
     tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_default()
 }
 
-fn open_net_of(process: &str) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Ok(open(format!("/proc/{process}/net").as_str(), flags, Mode::empty())?)
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::process::tests::pidfd_of;
+    use super::*;
+    use crate::connection::tests::pair;
+    use futures_util::StreamExt;
+    use std::collections::HashMap;
+    use std::process::{Command, Stdio};
+    use zbus::{Message, MessageStream, Variant};
+
+    /// A bus that tells so much of its one client.
+    async fn ask(told: HashMap<&'static str, Variant<'static>>) -> Credentials {
+        let (bus, service) = pair().await;
+        let mut calls = MessageStream::from(&bus);
+        let answering = async {
+            while let Some(Ok(call)) = calls.next().await {
+                bus.send(&Message::method_return(&call.header()).build(&told).unwrap()).await.unwrap();
+            }
+        };
+        tokio::select! {
+            credentials = Credentials::ask(&service, ":1.7") => credentials.unwrap(),
+            () = answering => unreachable!("the connection ended"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_process_itself_counts_and_not_its_number() {
+        let own = Namespace::own().unwrap();
+        let number = Variant::U32(std::process::id());
+        let told = |process: Option<u32>| {
+            let process = process.map(|pid| ("ProcessFD", Variant::Fd(pidfd_of(pid).into())));
+            let all = [("UnixUserID", Variant::U32(1)), ("ProcessID", number.clone())];
+            all.into_iter().chain(process).collect()
+        };
+        assert!(ask(told(None)).await.is_in(own));
+        assert!(ask(told(Some(std::process::id()))).await.is_in(own));
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let told = told(Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!ask(told).await.is_in(own), "its number is somebody else's, and that one is here");
+    }
 }
