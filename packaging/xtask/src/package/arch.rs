@@ -8,7 +8,6 @@ use super::contents::{self, Layout};
 use super::{Release, copy, fresh, lines};
 use crate::command::{self, is_root};
 use crate::error::Error;
-use crate::workspace;
 
 /// Who runs makepkg when this is root: it refuses to be that.
 const NOBODY: &str = "65534";
@@ -35,7 +34,7 @@ pub fn package(release: &Release) -> Result<(), Error> {
     let folder = release.output.join("arch");
     fresh(&folder)?;
     for name in ["PKGBUILD", "mifd.install"] {
-        copy(&workspace::root().join("packaging/arch").join(name), &folder.join(name))?;
+        copy(&release.packaging("arch").join(name), &folder.join(name))?;
     }
     let archive = release.source.file_name().map(|name| folder.join(name)).unwrap_or_default();
     copy(&release.source, &archive)?;

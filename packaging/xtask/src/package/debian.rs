@@ -5,10 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Release, copy, fresh, lines, notices, read, source, write};
+use super::{Release, copy, fresh, lines, notices, read, write};
 use crate::command;
 use crate::error::Error;
-use crate::workspace;
 
 /// What dpkg runs around installation and removal, when a package has it.
 const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
@@ -51,15 +50,14 @@ impl Package<'_> {
     fn add_documents(&self, root: &Path) -> Result<(), Error> {
         let documents = root.join("usr/share/doc").join(self.name);
         fs::create_dir_all(&documents).map_err(|source| Error::File { path: documents.clone(), source })?;
-        copy(&in_packaging("changelog"), &documents.join("changelog.Debian"))?;
-        copy(&in_packaging("copyright"), &documents.join("copyright"))?;
-        let tree = source::tree(&self.release.output, &self.release.version);
-        copy(&notices::path(&tree, self.name), &documents.join(notices::NAME))?;
+        copy(&self.in_packaging("changelog"), &documents.join("changelog.Debian"))?;
+        copy(&self.in_packaging("copyright"), &documents.join("copyright"))?;
+        copy(&notices::path(&self.release.tree, self.name), &documents.join(notices::NAME))?;
         compress(&documents.join("changelog.Debian"))?;
         for path in self.release.list(self.name)?.iter().filter(|path| path.starts_with("/usr/share/man/")) {
             compress(&root.join(path.trim_start_matches('/')))?;
         }
-        let overrides = in_packaging(&format!("{}.lintian-overrides", self.name));
+        let overrides = self.in_packaging(&format!("{}.lintian-overrides", self.name));
         if overrides.exists() {
             let folder = root.join("usr/share/lintian/overrides");
             fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
@@ -80,7 +78,7 @@ impl Package<'_> {
             write(&folder.join("conffiles"), &(configuration.join("\n") + "\n"))?;
         }
         for script in SCRIPTS {
-            let from = in_packaging(&format!("{}.{script}", self.name));
+            let from = self.in_packaging(&format!("{}.{script}", self.name));
             if from.exists() {
                 copy(&from, &folder.join(script))?;
                 mode(&folder.join(script), 0o755)?;
@@ -91,7 +89,7 @@ impl Package<'_> {
 
     /// The stanza of packaging/debian/control that is about this package, with what is known now.
     fn control(&self, root: &Path) -> Result<String, Error> {
-        let control = read(&in_packaging("control"))?;
+        let control = read(&self.in_packaging("control"))?;
         let mut stanzas = control.split("\n\n");
         let source = stanzas.next().unwrap_or_default();
         let head = format!("Package: {}\n", self.name);
@@ -118,10 +116,14 @@ impl Package<'_> {
         let folder = self.release.output.join("debian/libraries");
         fs::create_dir_all(folder.join("debian"))
             .map_err(|source| Error::File { path: folder.clone(), source })?;
-        copy(&in_packaging("control"), &folder.join("debian/control"))?;
+        copy(&self.in_packaging("control"), &folder.join("debian/control"))?;
         let mut find = Command::new("dpkg-shlibdeps");
         let answer = lines(find.arg("-O").args(programs).current_dir(&folder))?.concat();
         Ok(answer.trim_start_matches("shlibs:Depends=").to_owned())
+    }
+
+    fn in_packaging(&self, name: &str) -> PathBuf {
+        self.release.packaging("debian").join(name)
     }
 
     fn make(&self, root: &Path) -> Result<PathBuf, Error> {
@@ -133,10 +135,6 @@ impl Package<'_> {
         let path = said.rsplit('\'').nth(1).and_then(|rest| rest.rsplit(['`', '\'']).next());
         path.map(PathBuf::from).ok_or_else(|| Error::NoStanza { package: self.name.to_owned() })
     }
-}
-
-fn in_packaging(name: &str) -> PathBuf {
-    workspace::root().join("packaging/debian").join(name)
 }
 
 /// Without name and time, so that two builds are the same.

@@ -61,6 +61,8 @@ struct Release {
     programs: PathBuf,
     /// The archive with the sources of mif and of all crates.
     source: PathBuf,
+    /// What that was made of. Packages of all kinds are made from this and not from the workspace, where work goes on.
+    tree: PathBuf,
     /// Where packages come to lie.
     output: PathBuf,
 }
@@ -113,7 +115,8 @@ impl Release {
         let source = source::archive(&output, &version, &epoch)?;
         let programs = build::programs(&target.join("package-build"), &source, &version, &packages)?;
         let packages = packages.into_iter().map(str::to_owned).collect();
-        Ok(Self { packages, version, epoch, programs, source, output })
+        let tree = source::tree(&output, &version);
+        Ok(Self { packages, version, epoch, programs, source, tree, output })
     }
 
     fn package(&self, kinds: &[Kind]) -> Result<(), Error> {
@@ -128,9 +131,14 @@ impl Release {
         self.packages.iter().any(|name| name == APPLET)
     }
 
+    /// A file of the folder packaging.
+    fn packaging(&self, name: &str) -> PathBuf {
+        self.tree.join("packaging").join(name)
+    }
+
     /// packaging/install with the programs of this release.
     fn installer(&self) -> Command {
-        let mut install = Command::new(workspace::root().join("packaging/install"));
+        let mut install = Command::new(self.packaging("install"));
         install.arg("--programs").arg(&self.programs);
         install
     }

@@ -8,7 +8,6 @@ use super::contents::{self, Layout};
 use super::{Release, copy, fresh, lines};
 use crate::command;
 use crate::error::Error;
-use crate::workspace;
 
 /// Makes the packages, installs them into an empty root, compares the files there with Debian's, and has rpmlint look.
 ///
@@ -22,14 +21,16 @@ pub fn package(release: &Release) -> Result<(), Error> {
     if let Some(name) = release.source.file_name() {
         copy(&release.source, &sources.join(name))?;
     }
-    copy(&workspace::root().join("packaging/sysusers/mif.conf"), &sources.join("mif.conf"))?;
-    let specification = workspace::root().join("packaging/rpm/mif.spec");
+    copy(&release.packaging("sysusers/mif.conf"), &sources.join("mif.conf"))?;
+    let specification = release.packaging("rpm/mif.spec");
     let mut build = Command::new("rpmbuild");
     build.args(["-bb", "--quiet", "--nodeps", "--define"]).arg(format!("_topdir {}", top.display()));
     // They were built already, from the same archive.
     build.arg("--define").arg(format!("mif_programs {}", release.programs.display()));
     // Nothing is done to what the list says: the programs are stripped, and the specification compresses man pages.
     build.args(["--define", "__os_install_post %{nil}"]);
+    // As on Fedora and openSUSE: folders of documents and licences are named without the version.
+    build.args(["--define", "_docdir_fmt %%{NAME}"]);
     build.args(["--define", "clamp_mtime_to_source_date_epoch 1", "--define", "_buildhost localhost"]);
     if !release.has_applet() {
         build.args(["--without", "applet"]);
@@ -52,7 +53,7 @@ pub fn package(release: &Release) -> Result<(), Error> {
     command::run(
         Command::new("rpmlint")
             .arg("--config")
-            .arg(workspace::root().join("packaging/rpm/rpmlint.toml"))
+            .arg(release.packaging("rpm/rpmlint.toml"))
             .arg(top.join("RPMS")),
     )
 }
