@@ -38,7 +38,10 @@ pub fn tree(folder: &Path, version: &str) -> PathBuf {
 fn check_out(tree: &Path) -> Result<(), Error> {
     fs::create_dir_all(tree).map_err(|source| Error::File { path: tree.to_owned(), source })?;
     let mut git = Command::new("git");
-    git.args(["archive", "--format=tar", "HEAD"]).current_dir(workspace::root()).stdout(Stdio::piped());
+    // Files are copied from the tree into packages: nobody but their owner writes them.
+    git.args(["-c", "tar.umask=0022", "archive", "--format=tar", "HEAD"])
+        .current_dir(workspace::root())
+        .stdout(Stdio::piped());
     let mut archiving = git.spawn().map_err(|source| cannot_start(&git, source))?;
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--directory").arg(tree);
