@@ -27,6 +27,7 @@ const PVD: &str = "org.ietf.Mif1.ProvisioningDomain";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 const INVALID: &str = "org.freedesktop.DBus.Error.InvalidArgs";
+const LIMITS_EXCEEDED: &str = "org.freedesktop.DBus.Error.LimitsExceeded";
 const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
 const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 const NO_SUCH_INTERFACE: &str = "org.ietf.Mif1.Error.NoSuchInterface";
@@ -212,12 +213,15 @@ fn odd_arguments_are_named_with_what_would_be_right() {
             ("fe80::1%eth1", "zone"),
             (&label, "at most 63"),
             (&name, "at most 253"),
-            (&megabyte, "at most 1024"),
         ];
         for (name, told) in cases {
             let message = links.invalid(pvd, PVD, "TranslateName", &(name, none())).await;
             assert!(message.contains(told), "{message}");
         }
+        let body = (&*megabyte, none());
+        let (name, message) = links.refused(pvd, PVD, "TranslateName", &body).await;
+        assert_eq!(name, LIMITS_EXCEEDED, "{message}");
+        assert!(message.contains("at most 1024"), "{message}");
         // Unknown options, and known ones with a wrong type or word.
         let options: [(&str, Variant<'_>, &str); 6] = [
             ("colour", "green".into(), "colour"),

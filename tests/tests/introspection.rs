@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mif::introspection::{HIGH_LEVEL, INTERFACE, MANAGER, PROVISIONING_DOMAIN, SUBSCRIBER};
+use mif::names::feature;
 use mif::{ProvisioningDomain, Subscriber};
 use mif_tests::cable::Cable;
 use mif_tests::process::{Output, output};
@@ -53,6 +54,9 @@ async fn expected_tree() -> BTreeSet<String> {
 fn the_tree_has_every_object_and_no_subscriber() {
     universe::run(async |universe| {
         let (served, ..) = served_host(&universe).await;
+        for word in served.features().await {
+            assert!(feature::ALL.contains(&&*word), "{word} is documented");
+        }
         let _subscriber = Subscriber::create(&served.connection, "hidden").await.unwrap();
         let listing = run("busctl", &["--no-pager", "--list", "tree", SERVICE]).await;
         let shown: BTreeSet<String> = listing.lines().map(str::to_owned).collect();
