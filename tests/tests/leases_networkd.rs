@@ -4,10 +4,10 @@
 
 use std::net::IpAddr;
 
-use mif::ProvisioningDomain;
 use mif::wire::Element;
+use mif::{Message, ProvisioningDomain, Subscriber};
 use mif_tests::daemons::Networkd;
-use mif_tests::served_host::ServedHost;
+use mif_tests::served_host::{ServedHost, next};
 use mif_tests::topology::{DhcpProvider, seconds_since_boot};
 use mif_tests::universe::{self, Universe};
 use serde_json::{Value, json};
@@ -166,5 +166,38 @@ fn what_is_set_and_what_dhcpv6_gave_are_told_apart() {
         let still = host.pvd_where(PVD, |pvd| pvd.addresses.len() == 3).await;
         assert_eq!((&still.path, &still.dns_servers), (&pvd.path, &pvd.dns_servers));
         assert_eq!(host.pvd_where(&id, leased).await.path, six.path);
+    });
+}
+
+/// A new networkd knows a link before it has read how the link is to be configured.
+#[test]
+fn what_is_set_does_not_go_for_a_moment_when_networkd_starts_anew() {
+    universe::run(async |universe| {
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        let host = ServedHost::start(&universe).await;
+        let sections = "[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLLMNR=no\nDNS=192.0.2.9\n";
+        let networkd = Networkd::on(universe.host()).link(provider.cable.near(), sections);
+        let mut process = networkd.clone().start().await;
+        let both: [IpAddr; 2] = ["192.0.2.53".parse().unwrap(), "192.0.2.9".parse().unwrap()];
+        let pvd = host.pvd_where(PVD, |pvd| pvd.dns_servers == both).await;
+        let (subscriber, mut messages) = Subscriber::create(&host.connection, "elements").await.unwrap();
+        subscriber.announce_configuration_elements(&pvd.path).await.unwrap();
+        for _ in 0..3 {
+            process.kill().await;
+            process = networkd.clone().start().await;
+            process.wait_for_log("-> configured").await;
+        }
+        // Something that comes after it, which is told, and the list once more: there was nothing else.
+        provider.cable.near().add_address("203.0.113.7/24");
+        host.pvd_where(PVD, |pvd| pvd.addresses.len() == 2).await;
+        subscriber.announce_configuration_elements(&pvd.path).await.unwrap();
+        let (lease, set) = (&Element::Dhcpv4, &Element::Static);
+        for expected in [lease, set, set, lease, set] {
+            match next(&mut messages).await {
+                Message::ConfigurationElementAnnouncement { element, .. } => assert_eq!(&element, expected),
+                other => panic!("an element went: {other:?}"),
+            }
+        }
     });
 }

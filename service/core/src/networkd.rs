@@ -50,6 +50,13 @@ pub fn lease(file: &[u8]) -> Option<Lease> {
     Some(Lease { address: IpAddr::V4(address), prefix_length, expires, configuration }.ending(expires))
 }
 
+/// Whether a file of the folder `links` says that its link is not being configured: what it lacks then is not to be
+/// waited for.
+pub fn is_settled(file: &[u8]) -> bool {
+    let state = Variables(file).get("ADMIN_STATE").unwrap_or_default();
+    !matches!(state, b"pending" | b"initialized" | b"configuring")
+}
+
 /// `DESTINATION/LENGTH,ROUTER` each. Before systemd 250 they were called `ROUTES`, and were those of option 33 when
 /// there was no option 121.
 fn classless_routes(variables: Variables<'_>) -> Vec<RouteKey> {
@@ -171,6 +178,17 @@ CLIENTID=ff3db4257100020000ab1137ff6653b92704af
     }
 
     #[test]
+    fn a_link_that_is_being_configured_is_not_settled() {
+        let file = |state: &str| format!("# Private.\nADMIN_STATE={state}\nOPER_STATE=routable\n");
+        for state in ["configured", "failed", "unmanaged", "linger", ""] {
+            assert!(is_settled(file(state).as_bytes()), "{state}");
+        }
+        for state in ["pending", "initialized", "configuring"] {
+            assert!(!is_settled(file(state).as_bytes()), "{state}");
+        }
+    }
+
+    #[test]
     fn a_file_is_called_like_its_link() {
         assert_eq!(ifindex(b"12"), Some(12));
         for name in [b"0".as_slice(), b"", b"12~", b".#12abcdef", b"99999999999", b"-1"] {
@@ -182,6 +200,7 @@ CLIENTID=ff3db4257100020000ab1137ff6653b92704af
         #[test]
         fn any_file_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let _ = lease(&bytes);
+            let _ = is_settled(&bytes);
             let _ = ifindex(&bytes);
         }
 

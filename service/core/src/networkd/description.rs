@@ -17,8 +17,8 @@ const MAX_ADDRESSES: usize = 16;
 /// What a description comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
-    /// What is set on the link.
-    pub settings: LinkSettings,
+    /// What is set on the link; `None` while it has not read yet how the link is to be configured.
+    pub settings: Option<LinkSettings>,
     /// What a DHCPv6 server gave.
     pub dhcpv6: Option<Dhcpv6Lease>,
     /// The link is configured, or that has failed: what is not there is not to be waited for.
@@ -39,8 +39,10 @@ pub fn description(json: &str) -> Option<Description> {
         ntp_servers: servers(&link.ntp, is_set),
         exclusive: true,
     };
+    // Before these states are over it has no .network file for the link, and so lists nothing as set.
+    let undecided = matches!(&*link.administrative_state, "pending" | "initialized");
     let settled = matches!(&*link.administrative_state, "configured" | "failed" | "linger");
-    Some(Description { settings, dhcpv6: dhcpv6(&link), settled })
+    Some(Description { settings: (!undecided).then_some(settings), dhcpv6: dhcpv6(&link), settled })
 }
 
 fn dhcpv6(link: &Link) -> Option<Dhcpv6Lease> {
@@ -160,7 +162,7 @@ mod tests {
             ntp_servers: vec!["ntp.test".to_owned()],
             exclusive: true,
         };
-        assert_eq!(told.settings, settings);
+        assert_eq!(told.settings, Some(settings));
         let given = told.dhcpv6.unwrap();
         assert_eq!(given.addresses, ["2001:db8:1::178".parse::<Ipv6Addr>().unwrap()]);
         assert_eq!(given.expires, Some(BootTime::FOREVER));
@@ -173,10 +175,19 @@ mod tests {
     fn a_link_that_it_does_not_manage_is_not_told() {
         assert_eq!(description(r#"{"AdministrativeState":"unmanaged"}"#), None);
         let bare = description(r#"{"AdministrativeState":"configuring","DNS":[{}],"NTP":[{}]}"#).unwrap();
-        assert_eq!((bare.settings.is_empty(), bare.settings.exclusive, bare.dhcpv6), (true, true, None));
+        let nothing = LinkSettings { exclusive: true, ..LinkSettings::default() };
+        assert_eq!((bare.settings, bare.dhcpv6), (Some(nothing), None));
         assert!(!bare.settled);
         for odd in ["", "{", "[]", r#"{"AdministrativeState":5}"#, &"[".repeat(4096)] {
             assert_eq!(description(odd), None, "{odd:.20}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_not_known_before_the_configuration_is_read() {
+        for state in ["pending", "initialized"] {
+            let told = description(&format!(r#"{{"AdministrativeState":"{state}"}}"#)).unwrap();
+            assert_eq!((told.settings, told.settled), (None, false), "{state}");
         }
     }
 

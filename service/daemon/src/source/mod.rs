@@ -110,7 +110,8 @@ pub fn start(feed: Feed) -> Result<Started, SourceError> {
         // Each is a task, so that what wakes one is looked at by that one alone.
         let mut others = JoinSet::new();
         others.spawn(dhcpcd::run(feed.clone(), PathBuf::from(DHCPCD_DIRECTORY), dhcpcd_told));
-        others.spawn(networkd::run(feed.clone(), PathBuf::from(NETWORKD_LEASES), networkd_told));
+        let state = networkd::State { leases: NETWORKD_LEASES.into(), links: NETWORKD_LINKS.into() };
+        others.spawn(networkd::run(feed.clone(), state, networkd_told));
         others.spawn(dhclient::run(feed.clone(), DHCLIENT_DIRECTORIES.map(PathBuf::from), dhclient_told));
         let bells = managers::Bells { networkd: NETWORKD_LINKS.into(), resolved: RESOLVED_LINKS.into() };
         others.spawn(managers::run(feed.clone(), bells, managers_told));

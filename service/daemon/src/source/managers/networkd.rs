@@ -61,14 +61,12 @@ impl Networkd {
         }
     }
 
+    /// Tells what is another than before. What it lacks while it configures a link may be still to come.
     fn tell(&mut self, ifindex: Ifindex, description: Option<Description>, events: &mut Vec<Event>) {
         let told = self.told.entry(ifindex).or_default();
-        let settled = description.as_ref().is_none_or(|description| description.settled);
-        let (settings, dhcpv6) = match description {
-            Some(Description { settings, dhcpv6, .. }) => (Some(settings), dhcpv6),
-            None => (None, None),
-        };
-        // What it lacks while it configures a link may be still to come.
+        let managed = description.is_some();
+        let Description { settings, dhcpv6, settled } =
+            description.unwrap_or(Description { settled: true, ..Description::default() });
         if told.dhcpv6 != dhcpv6 && (settled || dhcpv6.is_some()) {
             let client = LeaseClient::Networkd;
             tracing::debug!(ifindex, addresses = ?dhcpv6.as_ref().map(|lease| &lease.addresses), "networkd: DHCPv6");
@@ -79,7 +77,7 @@ impl Networkd {
                 lease: Box::new(lease),
             }));
         }
-        if told.settings != settings {
+        if told.settings != settings && (!managed || settings.is_some()) {
             let manager = SettingsManager::Networkd;
             tracing::debug!(ifindex, servers = ?settings.as_ref().map(|set| &set.dns_servers), "networkd: settings");
             told.settings.clone_from(&settings);
@@ -99,4 +97,50 @@ async fn list_links(bus: &mut SystemBus) -> Result<BTreeSet<Ifindex>, Unheard> {
         reply.and_then(|reply| reply.body().deserialize::<Vec<(i32, String, zbus::OwnedObjectPath)>>().ok());
     let links = links.unwrap_or_default().into_iter();
     Ok(links.filter_map(|(ifindex, ..)| Ifindex::try_from(ifindex).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    const SERVER: &str = r#""DNS":[{"Family":2,"Address":[192,0,2,9],"ConfigSource":"static"}]"#;
+
+    fn told(networkd: &mut Networkd, state: &str, more: &str) -> Vec<Event> {
+        let json = format!(r#"{{"AdministrativeState":"{state}"{more}}}"#);
+        let mut events = Vec::new();
+        networkd.tell(2, networkd::description(&json), &mut events);
+        events
+    }
+
+    fn servers(events: &[Event]) -> Vec<usize> {
+        let count = |event: &Event| match event {
+            Event::Settings { settings, .. } => settings.dns_servers.len(),
+            other => panic!("settings were expected and not {other:?}"),
+        };
+        events.iter().map(count).collect()
+    }
+
+    #[test]
+    fn what_is_set_holds_until_a_new_networkd_has_read_its_configuration() {
+        let mut networkd = Networkd::default();
+        let with_server = format!(",{SERVER}");
+        assert_eq!(servers(&told(&mut networkd, "configured", &with_server)), [1]);
+        for state in ["pending", "initialized"] {
+            assert_eq!(told(&mut networkd, state, ""), [], "{state}");
+        }
+        assert_eq!(told(&mut networkd, "configuring", &with_server), []);
+        assert_eq!(servers(&told(&mut networkd, "configuring", "")), [0], "it was taken out of the file");
+    }
+
+    #[test]
+    fn a_link_that_it_leaves_alone_has_nothing_of_it() {
+        let mut networkd = Networkd::default();
+        assert_eq!(told(&mut networkd, "pending", ""), [], "nobody knows yet");
+        assert_eq!(servers(&told(&mut networkd, "configuring", &format!(",{SERVER}"))), [1]);
+        let gone = Event::SettingsGone { ifindex: 2, manager: SettingsManager::Networkd };
+        assert_eq!(told(&mut networkd, "unmanaged", ""), [gone]);
+        assert!(networkd.told.is_empty());
+    }
 }
