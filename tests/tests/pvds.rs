@@ -67,6 +67,45 @@ fn route(destination: &str, gateway: &str, valid_until: &Value) -> Value {
     })
 }
 
+/// `static` lines of dhcpcd.conf.
+#[test]
+fn what_dhcpcd_sets_statically_is_told() {
+    universe::run(async |universe| {
+        let cable = cable_to_router(&universe).await;
+        let served = ServedHost::start(&universe).await;
+        let client = Dhcpcd::on(cable.near()).ipv4_only();
+        let client = [
+            "static ip_address=192.0.2.7/24",
+            "static routers=192.0.2.1",
+            "static domain_name_servers=192.0.2.53 192.0.2.54",
+            "static domain_search=corp.test",
+            "static ntp_servers=192.0.2.123",
+        ]
+        .iter()
+        .fold(client, |client, line| client.line(line));
+        let client = client.start().await;
+        let pvd = served.pvd_where(LEASED, is_leased).await;
+        let told = served.configuration(&pvd, "static").await;
+        for (identifier, value) in [
+            ("dns-servers", json!(["192.0.2.53", "192.0.2.54"])),
+            ("search-domains", json!(["corp.test"])),
+            ("ntp-servers", json!(["192.0.2.123"])),
+            ("told-by", json!("dhcpcd")),
+        ] {
+            assert_eq!(told[identifier]["data"], value, "{identifier}: {told:#}");
+        }
+        assert_eq!(pvd.addresses[0].element, Some(Element::Static), "{pvd:?}");
+        assert_eq!(pvd.routers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.1"]);
+
+        // dhcpcd takes its address along, and what it has set.
+        client.terminate().await;
+        served.only_pvds(&[]).await;
+        cable.near().add_address("192.0.2.7/24");
+        let by_hand = served.pvd(LEASED).await;
+        assert!(by_hand.dns_servers.is_empty(), "{by_hand:?}");
+    });
+}
+
 #[test]
 fn a_lease_of_dhcpcd_is_a_pvd_with_all_that_the_server_said() {
     universe::run(async |universe| {

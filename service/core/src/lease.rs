@@ -114,6 +114,8 @@ pub enum SettingsManager {
     NetworkManager,
     /// systemd-networkd.
     Networkd,
+    /// dhcpcd, by `static` lines of its configuration.
+    Dhcpcd,
     /// systemd-resolved, which VPNs and scripts tell.
     Resolved,
 }
@@ -124,6 +126,7 @@ impl SettingsManager {
         match self {
             Self::NetworkManager => "NetworkManager",
             Self::Networkd => "systemd-networkd",
+            Self::Dhcpcd => "dhcpcd",
             Self::Resolved => "systemd-resolved",
         }
     }

@@ -1,9 +1,11 @@
 //! What dhcpcd tells the listeners at its control socket: the environment that it gives to its hook scripts
 //! (dhcpcd-run-hooks(8)), `NAME=value` with a NUL after each, in frames that begin with their length.
 
+mod by_hand;
 mod dhcpv6;
 mod grant;
 
+pub use by_hand::ByHand;
 pub use dhcpv6::Dhcpv6Grant;
 pub use grant::{Grant, Told};
 
@@ -26,7 +28,9 @@ pub struct Report {
 pub enum News {
     /// There is a DHCPv4 lease.
     Lease(Box<Grant>),
-    /// There is no DHCPv4 lease (any more).
+    /// IPv4 is set by hand in dhcpcd.conf, and no server stands behind it.
+    ByHand(Box<ByHand>),
+    /// There is no DHCPv4 lease, and nothing by hand (any more).
     NoLease,
     /// A DHCPv6 server gave something.
     Dhcpv6(Box<Dhcpv6Grant>),
@@ -88,8 +92,9 @@ impl News {
         let reason = variables.get("reason").unwrap_or_default();
         match variables.get("protocol") {
             Some(b"dhcp") if variables.get("if_up") == Some(b"false") => Self::NoLease,
-            // Set by hand in dhcpcd.conf, and no server stands behind it.
-            Some(b"dhcp") if reason == b"STATIC" => Self::NoLease,
+            Some(b"dhcp") if reason == b"STATIC" => {
+                ByHand::read(variables).map_or(Self::NoLease, |set| Self::ByHand(Box::new(set)))
+            }
             Some(b"dhcp") => {
                 Grant::read(variables).map_or(Self::NoLease, |grant| Self::Lease(Box::new(grant)))
             }
@@ -166,7 +171,9 @@ mod tests {
         for reason in ["reason=NOCARRIER", "reason=DEPARTED", "reason=STOPPED"] {
             assert_eq!(gone(reason, "protocol=link"), News::NothingLeft, "{reason}");
         }
-        assert_eq!(news(&["reason=BOUND", "protocol=dhcp", "if_up=true"]), News::NoLease);
+        for reason in ["reason=BOUND", "reason=STATIC"] {
+            assert_eq!(news(&[reason, "protocol=dhcp", "if_up=true"]), News::NoLease, "{reason}");
+        }
     }
 
     #[test]
@@ -228,6 +235,8 @@ mod tests {
             }
             let text = String::from_utf8_lossy(&bytes).replace("protocol=dhcp", "protocol=dhcp6");
             let text = text.replace("new_", "new_dhcp6_").replace("ip_address", "ia_na1_ia_addr1");
+            let _ = Report::read(text.as_bytes());
+            let text = String::from_utf8_lossy(&bytes).replace("reason=RENEW", "reason=STATIC");
             let _ = Report::read(text.as_bytes());
             if let News::Lease(grant) = Report::read(&bytes).unwrap().news {
                 let told = Told::Live { at: crate::BootTime::ZERO };

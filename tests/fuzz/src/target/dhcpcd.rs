@@ -23,6 +23,7 @@ fn check_message(message: &[u8]) {
     let grant = match report.news {
         News::Lease(grant) => grant,
         News::Dhcpv6(grant) => return lease::check_dhcpv6(&grant.lease(now)),
+        News::ByHand(set) => return lease::check_settings(&set.settings),
         _ => return,
     };
     for told in [Told::Asked { at: now }, Told::Live { at: now }] {

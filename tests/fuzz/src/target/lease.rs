@@ -1,7 +1,7 @@
 //! What holds of every lease, whoever granted it.
 
 use mif_core::configuration::Configuration;
-use mif_core::event::{Dhcpv6Lease, Lease};
+use mif_core::event::{Dhcpv6Lease, Lease, LinkSettings};
 use mif_core::limits;
 
 /// Panics unless the lease keeps its caps and all text in it is fit for a bus, a log and a terminal.
@@ -19,6 +19,16 @@ pub fn check_dhcpv6(lease: &Dhcpv6Lease) {
     check_configuration(&lease.configuration);
     let text = serde_json::to_string(lease).unwrap();
     assert_eq!(&serde_json::from_str::<Dhcpv6Lease>(&text).unwrap(), lease, "recorded and read back");
+}
+
+/// The same for what is set on a link.
+pub fn check_settings(set: &LinkSettings) {
+    assert!(set.dns_servers.len() <= limits::SERVERS_PER_PVD);
+    assert!(set.ntp_servers.len() <= limits::SERVERS_PER_PVD);
+    assert!(set.search_domains.len() <= limits::DOMAINS_PER_PVD);
+    for text in set.search_domains.iter().chain(&set.ntp_servers) {
+        assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+    }
 }
 
 fn check_configuration(configuration: &Configuration) {

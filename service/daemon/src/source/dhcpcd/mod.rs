@@ -1,4 +1,5 @@
-//! What DHCP servers gave dhcpcd, through the control sockets that it opens to everybody. Its lease files are not read.
+//! What DHCP servers gave dhcpcd and what its configuration sets, through the control sockets that it opens to
+//! everybody. Its lease files are not read.
 
 mod conversation;
 
@@ -6,13 +7,16 @@ use super::directory::Directory;
 use super::{Feed, Observation, SourceError, rtnetlink};
 use crate::clock;
 use conversation::{Conversation, ConversationId, Heard};
-use mif_core::dhcpcd::{Dhcpv6Grant, Grant, News, Report, Told};
-use mif_core::event::{Dhcpv6Lease, Event, Ifindex, Lease, LeaseClient};
+use mif_core::dhcpcd::{ByHand, Dhcpv6Grant, Grant, News, Report, Told};
+use mif_core::event::{
+    Address, Dhcpv6Lease, Event, Ifindex, Lease, LeaseClient, LinkSettings, SettingsManager,
+};
 use nix::net::if_::if_nametoindex;
 use nix::sys::inotify::AddWatchFlags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +51,7 @@ pub(super) async fn run(
         tasks: JoinSet::new(),
         leases: BTreeMap::new(),
         dhcpv6: BTreeMap::new(),
+        settings: BTreeMap::new(),
         awaited: BTreeSet::new(),
         inventory: Some(inventory),
     };
@@ -65,12 +70,13 @@ struct Dhcpcd {
     tasks: JoinSet<()>,
     leases: BTreeMap<Ifindex, Held<Lease>>,
     dhcpv6: BTreeMap<Ifindex, Held<Dhcpv6Lease>>,
+    settings: BTreeMap<Ifindex, Held<LinkSettings>>,
     /// Conversations whose inventory the start waits for.
     awaited: BTreeSet<ConversationId>,
     inventory: Option<oneshot::Sender<()>>,
 }
 
-/// A lease that was told, and who told of it.
+/// A lease that was told, or what is set, and who told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Held<L> {
     teller: ConversationId,
@@ -148,7 +154,7 @@ impl Dhcpcd {
                 self.awaited.remove(&id);
                 self.conversations.remove(&id);
                 let all = Scope { teller: id, interface: None };
-                self.drop_leases(all).await?;
+                self.drop_ipv4(all).await?;
                 self.drop_dhcpv6(all).await
             }
         }
@@ -158,13 +164,20 @@ impl Dhcpcd {
         let here = Scope { teller: id, interface: Some(&report.interface) };
         match report.news {
             News::Nothing => Ok(()),
-            News::NoLease => self.drop_leases(here).await,
+            News::NoLease => self.drop_ipv4(here).await,
             News::NoDhcpv6 => self.drop_dhcpv6(here).await,
             News::NothingLeft => {
-                self.drop_leases(here).await?;
+                self.drop_ipv4(here).await?;
                 self.drop_dhcpv6(here).await
             }
-            News::Lease(grant) => self.lease(id, report.interface, &grant, told).await,
+            News::Lease(grant) => {
+                self.drop_settings(here).await?;
+                self.lease(id, report.interface, &grant, told).await
+            }
+            News::ByHand(set) => {
+                self.drop_leases(here).await?;
+                self.by_hand(id, report.interface, *set).await
+            }
             News::Dhcpv6(grant) => self.dhcpv6(id, report.interface, *grant).await,
         }
     }
@@ -194,13 +207,7 @@ impl Dhcpcd {
         grant: &Grant,
         told: Told,
     ) -> Result<(), SourceError> {
-        let in_kernel = match if_nametoindex(OsStr::from_bytes(&interface)) {
-            Ok(ifindex) => {
-                rtnetlink::ipv4_address(ifindex, grant.address()).await?.map(|address| (ifindex, address))
-            }
-            Err(_) => None,
-        };
-        let Some((ifindex, address)) = in_kernel else {
+        let Some((ifindex, address)) = in_kernel(&interface, grant.address()).await? else {
             tracing::debug!(address = %grant.address(), "dhcpcd tells of a lease whose address no link here has");
             return self.drop_leases(Scope { teller, interface: Some(&interface) }).await;
         };
@@ -212,6 +219,40 @@ impl Dhcpcd {
             return Ok(());
         }
         self.tell(Event::Lease { ifindex, client: LeaseClient::Dhcpcd, lease: Box::new(lease) }).await
+    }
+
+    /// Tells what is set by hand, if the kernel has its address, for the same reasons as of a lease.
+    async fn by_hand(
+        &mut self,
+        teller: ConversationId,
+        interface: Vec<u8>,
+        set: ByHand,
+    ) -> Result<(), SourceError> {
+        let Some((ifindex, _)) = in_kernel(&interface, set.address).await? else {
+            tracing::debug!(address = %set.address, "dhcpcd has set an address that no link here has");
+            return self.drop_settings(Scope { teller, interface: Some(&interface) }).await;
+        };
+        let held = Held { teller, interface, lease: set.settings };
+        if self.settings.get(&ifindex) == Some(&held) {
+            return Ok(());
+        }
+        tracing::debug!(ifindex, servers = ?held.lease.dns_servers, "dhcpcd: settings");
+        let settings = Box::new(held.lease.clone());
+        self.settings.insert(ifindex, held);
+        self.tell(Event::Settings { ifindex, manager: SettingsManager::Dhcpcd, settings }).await
+    }
+
+    /// A lease and what is set by hand exclude each other.
+    async fn drop_ipv4(&mut self, gone: Scope<'_>) -> Result<(), SourceError> {
+        self.drop_leases(gone).await?;
+        self.drop_settings(gone).await
+    }
+
+    async fn drop_settings(&mut self, gone: Scope<'_>) -> Result<(), SourceError> {
+        for ifindex in take_out(&mut self.settings, gone) {
+            self.tell(Event::SettingsGone { ifindex, manager: SettingsManager::Dhcpcd }).await?;
+        }
+        Ok(())
     }
 
     async fn drop_leases(&mut self, gone: Scope<'_>) -> Result<(), SourceError> {
@@ -239,6 +280,13 @@ impl Dhcpcd {
             let _ = inventory.send(());
         }
     }
+}
+
+/// The link of this name and its `address`, if the kernel has both.
+async fn in_kernel(interface: &[u8], address: Ipv4Addr) -> Result<Option<(Ifindex, Address)>, SourceError> {
+    let Ok(ifindex) = if_nametoindex(OsStr::from_bytes(interface)) else { return Ok(None) };
+    let found = rtnetlink::ipv4_address(ifindex, address).await?;
+    Ok(found.map(|address| (ifindex, address)))
 }
 
 /// Removes what is in `gone`; the links that it was on.

@@ -211,3 +211,42 @@ async fn a_lease_whose_address_no_link_has_is_not_told() {
     events.write_all(&frame(&LEASE)).await.unwrap();
     assert_eq!(machine.expect_lease().await.address.to_string(), "127.0.0.1");
 }
+
+#[tokio::test]
+async fn what_is_set_by_hand_is_told_as_set_and_goes_with_dhcpcd() {
+    const STATIC: [&str; 5] = [
+        "reason=STATIC",
+        "protocol=dhcp",
+        "if_up=true",
+        "new_ip_address=127.0.0.1",
+        "new_domain_name_servers=192.0.2.53",
+    ];
+    let directory = fresh_directory();
+    std::fs::create_dir(&directory).unwrap();
+    let path = directory.join("lo.unpriv.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut machine = Machine::start(directory);
+    let mut events = client(&listener, "--listen").await;
+    let (ifindex, manager) = (loopback(), SettingsManager::Dhcpcd);
+    let settings =
+        LinkSettings { dns_servers: vec!["192.0.2.53".parse().unwrap()], ..LinkSettings::default() };
+    let set = Event::Settings { ifindex, manager, settings: Box::new(settings) };
+    events.write_all(&frame(&LEASE)).await.unwrap();
+    machine.expect_lease().await;
+    // The same again is no news.
+    for _ in 0..2 {
+        events.write_all(&frame(&STATIC)).await.unwrap();
+    }
+    machine.expect_lease_gone().await;
+    assert_eq!(machine.event().await, set);
+    events.write_all(&frame(&LEASE)).await.unwrap();
+    assert_eq!(machine.event().await, Event::SettingsGone { ifindex, manager });
+    machine.expect_lease().await;
+    events.write_all(&frame(&STATIC)).await.unwrap();
+    machine.expect_lease_gone().await;
+    assert_eq!(machine.event().await, set);
+    drop(listener);
+    std::fs::remove_file(&path).unwrap();
+    drop(events);
+    assert_eq!(machine.event().await, Event::SettingsGone { ifindex, manager });
+}
