@@ -50,6 +50,19 @@ fn a_lease_is_told_with_all_its_options_and_goes_when_it_is_given_back() {
     });
 }
 
+/// As on Fedora and Arch Linux.
+#[test]
+fn leases_are_found_where_other_systems_keep_them() {
+    universe::run(async |universe| {
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        let host = ServedHost::start(&universe).await;
+        std::fs::create_dir("/var/lib/dhclient").unwrap();
+        dhclient_of(&provider).keeping("/var/lib/dhclient/dhclient.leases").start().await;
+        host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+    });
+}
+
 #[test]
 fn a_new_dhclient_writes_its_file_anew() {
     universe::run(async |universe| {

@@ -27,23 +27,24 @@ const SUFFIXES: [&[u8]; 2] = [b".leases", b".lease"];
 /// at hand now have been told.
 pub(super) async fn run(
     feed: Feed,
-    directories: [PathBuf; 2],
+    directories: [PathBuf; 3],
     inventory: oneshot::Sender<()>,
 ) -> Result<Infallible, SourceError> {
     let news = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_MODIFY;
-    let [own, helper] = directories.map(|path| Directory::watch(path, news));
-    let (mut own, mut helper) = (own?, helper?);
+    let [first, second, third] = directories.map(|path| Directory::watch(path, news));
+    let (mut first, mut second, mut third) = (first?, second?, third?);
     let mut source = Dhclient { feed, told: BTreeMap::new(), told_dhcpv6: BTreeMap::new() };
-    source.read([&own, &helper]).await?;
+    source.read([&first, &second, &third]).await?;
     // Nobody may wait for it any more.
     let _ = inventory.send(());
     loop {
         // The same file may tell of several links.
         let _ = tokio::select! {
-            changed = own.changed() => changed?,
-            changed = helper.changed() => changed?,
+            changed = first.changed() => changed?,
+            changed = second.changed() => changed?,
+            changed = third.changed() => changed?,
         };
-        source.read([&own, &helper]).await?;
+        source.read([&first, &second, &third]).await?;
     }
 }
 
@@ -62,7 +63,7 @@ struct Latest {
 }
 
 impl Dhclient {
-    async fn read(&mut self, directories: [&Directory; 2]) -> Result<(), SourceError> {
+    async fn read(&mut self, directories: [&Directory; 3]) -> Result<(), SourceError> {
         let Latest { dhcpv4, dhcpv6 } = at_hand(directories);
         for (interface, ifindex, record) in news(&mut self.told, dhcpv4) {
             tracing::debug!(ifindex, address = %record.address(), "dhclient has written down a lease");
@@ -110,7 +111,7 @@ fn news<R: PartialEq>(
 }
 
 /// The latest lease of each interface. Several dhclients may have been at work on one, each with its own file.
-fn at_hand(directories: [&Directory; 2]) -> Latest {
+fn at_hand(directories: [&Directory; 3]) -> Latest {
     let mut latest = Latest::default();
     for directory in directories {
         for name in directory.names(is_lease_file) {

@@ -37,9 +37,9 @@ const NETWORKD_LEASES: &str = "/run/systemd/netif/leases";
 /// Where systemd-networkd and systemd-resolved replace a file whenever something of a link has changed.
 const NETWORKD_LINKS: &str = "/run/systemd/netif/links";
 const RESOLVED_LINKS: &str = "/run/systemd/resolve/netif";
-/// Where ISC dhclient writes down leases: by itself, and as a helper of NetworkManager (which lets only root read
-/// them on most machines).
-const DHCLIENT_DIRECTORIES: [&str; 2] = ["/var/lib/dhcp", "/var/lib/NetworkManager"];
+/// Where ISC dhclient writes down leases: by itself, on Debian and on others, and as a helper of NetworkManager (which
+/// lets only root read them on most machines).
+const DHCLIENT_DIRECTORIES: [&str; 3] = ["/var/lib/dhcp", "/var/lib/dhclient", "/var/lib/NetworkManager"];
 
 /// An event and the moment at which it was seen.
 #[derive(Clone, Debug)]

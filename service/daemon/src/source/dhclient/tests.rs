@@ -24,7 +24,7 @@ impl Machine {
     fn start(top: PathBuf) -> Self {
         let (feed, observations) = mpsc::channel(64);
         let (sender, inventory) = oneshot::channel();
-        let source = tokio::spawn(run(feed, [top.join("dhcp"), top.join("nm")], sender));
+        let source = tokio::spawn(run(feed, ["dhcp", "dhclient", "nm"].map(|name| top.join(name)), sender));
         Self { top, observations, inventory, source }
     }
 
@@ -104,6 +104,9 @@ async fn leases_at_hand_are_told_before_the_inventory_is_done() {
     fs::write(helper("dhclient-1-lo.lease"), declaration("lo", "192.0.2.1", 400)).unwrap();
     fs::write(helper("dhclient-2-lo.lease"), declaration("lo", "192.0.2.2", 590)).unwrap();
     machine.expect_lease("192.0.2.2").await;
+    fs::create_dir(machine.top.join("dhclient")).unwrap();
+    fs::write(machine.top.join("dhclient/dhclient--lo.lease"), declaration("lo", "192.0.2.3", 595)).unwrap();
+    machine.expect_lease("192.0.2.3").await;
 }
 
 #[tokio::test]
