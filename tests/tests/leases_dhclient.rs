@@ -83,6 +83,38 @@ fn a_new_dhclient_writes_its_file_anew() {
     });
 }
 
+/// As when the time of day was set after the lease was granted, on a machine that has no clock of its own.
+#[test]
+fn a_lease_of_another_time_of_day_holds_as_long_as_the_kernel_says() {
+    universe::run(async |universe| {
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        let mut host = ServedHost::start(&universe).await;
+        let dhclient = dhclient_of(&provider).start().await;
+        let before = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+        dhclient.kill().await;
+        host.mifd.terminate().await;
+        let file = std::fs::read_to_string(LEASES).unwrap();
+        let line = file.lines().find(|line| line.trim_start().starts_with("expire ")).unwrap();
+        std::fs::write(LEASES, file.replace(line, "  expire 6 2000/01/01 00:10:00;")).unwrap();
+        host.mifd.restart().await;
+        let pvd = host.pvd_where(PVD, |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+        let told = host.configuration(&pvd, "dhcpv4").await;
+        let left = told["lease-expires"]["data"].as_u64().unwrap() / 1_000_000 - seconds_since_boot();
+        assert!((500..=600).contains(&left), "{left} s are left of ten minutes");
+
+        // An address that somebody else has set does not count down.
+        host.mifd.terminate().await;
+        let address = before.addresses[0].address;
+        universe
+            .host()
+            .ip(&format!("address replace {address}/24 dev eth1 valid_lft forever preferred_lft forever"));
+        host.mifd.restart().await;
+        let pvd = host.pvd(PVD).await;
+        assert!(pvd.dns_servers.is_empty(), "{pvd:#?}");
+    });
+}
+
 #[test]
 fn what_is_half_written_or_broken_does_not_count() {
     universe::run(async |universe| {

@@ -86,9 +86,21 @@ impl Record {
                 now.boot.after(left).min(now.boot.after_lifetime(self.lease_time))
             }
         };
+        Some(self.ending(expires))
+    }
+
+    /// The lease at `now`, when it has run out by the time of day but the kernel has its address until
+    /// `kernel_valid_until`: dhclient's script gives the address the time of the lease, and the time of day may have
+    /// been set since (a machine without a clock of its own). An address without an end is no sign of that.
+    pub fn overdue_lease(&self, now: BootTime, kernel_valid_until: BootTime) -> Option<Lease> {
+        let counts = kernel_valid_until != BootTime::FOREVER && !kernel_valid_until.passed(now);
+        counts.then(|| self.ending(kernel_valid_until.min(now.after_lifetime(self.lease_time))))
+    }
+
+    fn ending(&self, expires: BootTime) -> Lease {
         let configuration = self.configuration.clone().with_routes(&self.routes);
         let address = IpAddr::V4(self.address);
-        Some(Lease { address, prefix_length: self.prefix_length, expires, configuration }.ending(expires))
+        Lease { address, prefix_length: self.prefix_length, expires, configuration }.ending(expires)
     }
 }
 

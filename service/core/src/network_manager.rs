@@ -6,22 +6,24 @@ use crate::BootTime;
 use crate::configuration::{Configuration, RouteKey};
 use crate::lease::{Dhcpv6Lease, Lease, LinkSettings};
 use crate::lease_text::{self, parse};
-use crate::time::Clocks;
 use crate::{limits, text};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 /// The options of a DHCP client, by NetworkManager's names for them.
 pub type Options = BTreeMap<String, String>;
 
-/// The DHCPv4 lease in `options`; `None` when there is none, or none that has not run out.
-pub fn lease(options: &Options, now: Clocks) -> Option<Lease> {
+/// The DHCPv4 lease in `options`, as told at `now`; `None` when there is none.
+///
+/// They say when it ends by the time of day, which may have been set since it was granted (a machine without a clock
+/// of its own). So the end is only not before the true one; the kernel's address has that
+/// ([`LeaseClient::leaves_records`](crate::event::LeaseClient::leaves_records)).
+pub fn lease(options: &Options, now: BootTime) -> Option<Lease> {
     let options = Named(options);
     let address: Ipv4Addr = options.parse("ip_address")?;
     let prefix_length =
         options.get("subnet_mask").map(str::as_bytes).and_then(lease_text::prefix_length).unwrap_or(32);
-    let expires = expires(options, now)?;
+    let expires = now.after_lifetime(options.parse("dhcp_lease_time").unwrap_or(u32::MAX));
     let routers = lease_text::addresses(options.words("routers"), limits::ROUTERS_PER_PVD);
     let (routes, routers) = lease_text::routes_and_routers(classless_routes(options), routers);
     let configuration = Configuration {
@@ -84,16 +86,6 @@ pub fn settings<'a>(
     }
 }
 
-/// When the lease ends: the time of day is told, or only how long it lasts.
-fn expires(options: Named<'_>, now: Clocks) -> Option<BootTime> {
-    let lasts = options.parse("dhcp_lease_time").unwrap_or(u32::MAX);
-    let Some(expires) = options.parse("expiry").filter(|_| lasts != u32::MAX) else {
-        return Some(BootTime::FOREVER);
-    };
-    let left = Duration::from_secs(expires).checked_sub(now.unix).filter(|left| !left.is_zero())?;
-    Some(now.boot.after(left).min(now.boot.after_lifetime(lasts)))
-}
-
 /// `DESTINATION/LENGTH ROUTER` pairs, or with the helper dhclient the bytes of the option in decimal.
 fn classless_routes(options: Named<'_>) -> Vec<RouteKey> {
     let names = ["rfc3442_classless_static_routes", "ms_classless_static_routes"];
@@ -144,9 +136,7 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn now(unix: u64) -> Clocks {
-        Clocks { boot: BootTime::from_micros(1_000_000), unix: Duration::from_secs(unix) }
-    }
+    const NOW: BootTime = BootTime::from_micros(1_000_000);
 
     fn ips(words: &[&str]) -> Vec<IpAddr> {
         words.iter().map(|word| word.parse().unwrap()).collect()
@@ -175,9 +165,9 @@ mod tests {
 
     #[test]
     fn everything_it_says_of_a_lease_is_there() {
-        let told = lease(&granted(), now(1_795_363_508)).unwrap();
+        let told = lease(&granted(), NOW).unwrap();
         assert_eq!((told.address, told.prefix_length), ("192.0.2.52".parse().unwrap(), 24));
-        assert_eq!(told.expires, BootTime::from_micros(101_000_000));
+        assert_eq!(told.expires, BootTime::from_micros(601_000_000));
         let configuration = told.configuration;
         assert_eq!(configuration.dns_servers, ips(&["192.0.2.53", "192.0.2.54"]));
         assert_eq!(configuration.search_domains, ["a.test", "b.test"]);
@@ -191,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_ends_in_time() {
-        assert_eq!(lease(&granted(), now(1_795_363_608)), None);
-        // The time of day was set back: it lasts no longer than it was granted for.
-        assert_eq!(lease(&granted(), now(5)).unwrap().expires, BootTime::from_micros(601_000_000));
+    fn the_time_of_day_ends_no_lease() {
+        let mut long_ago = granted();
+        long_ago.insert("expiry".to_owned(), "5".to_owned());
+        assert_eq!(lease(&long_ago, NOW), lease(&granted(), NOW));
         let mut endless = granted();
         endless.insert("dhcp_lease_time".to_owned(), "4294967295".to_owned());
-        assert_eq!(lease(&endless, now(1_999_999_999)).unwrap().expires, BootTime::FOREVER);
-        assert_eq!(lease(&options(&[("routers", "192.0.2.1")]), now(5)), None);
+        assert_eq!(lease(&endless, NOW).unwrap().expires, BootTime::FOREVER);
+        assert_eq!(lease(&options(&[("routers", "192.0.2.1")]), NOW), None);
     }
 
     #[test]
@@ -206,8 +196,7 @@ mod tests {
         let mut of_dhclient = granted();
         let bytes = "8 10 192 0 2 9 0 192 0 2 1".to_owned();
         of_dhclient.insert("rfc3442_classless_static_routes".to_owned(), bytes);
-        let at = now(1_795_363_508);
-        assert_eq!(lease(&of_dhclient, at), lease(&granted(), at));
+        assert_eq!(lease(&of_dhclient, NOW), lease(&granted(), NOW));
     }
 
     #[test]
@@ -244,7 +233,7 @@ mod tests {
             for (value, told) in odd.values_mut().zip(values) {
                 *value = told;
             }
-            let _ = lease(&odd, now(1_795_363_508));
+            let _ = lease(&odd, NOW);
             let six = odd.iter().map(|(name, value)| (format!("dhcp6_{name}"), value.clone())).collect();
             let _ = dhcpv6(&six);
         }

@@ -89,6 +89,16 @@ fn a_lease_ends_with_the_time_of_day() {
 }
 
 #[test]
+fn an_overdue_lease_holds_while_the_kernel_counts_its_address_down() {
+    let record = only(LEASE);
+    let expires = |until| record.overdue_lease(at(1000), until).map(|lease| lease.expires);
+    assert_eq!(expires(at(1100)), Some(at(1100)));
+    assert_eq!(expires(at(9000)), Some(at(1600)), "never longer than it was granted for");
+    assert_eq!(expires(at(1000)), None);
+    assert_eq!(expires(BootTime::FOREVER), None, "somebody else has set this address");
+}
+
+#[test]
 fn the_last_complete_declaration_of_each_interface_counts() {
     let renewed = LEASE.replace("192.0.2.53,192.0.2.54", "192.0.2.55");
     let other = LEASE.replace("eth1", "eth2");

@@ -3,12 +3,12 @@
 //! dhclient holds its file open, appends to it, and now and then truncates it and writes it anew. It writes down a
 //! lease before the link has the address, and nothing when it gives it back. So nothing ends here: a lease that is
 //! written down holds while the kernel has its address, and until its time is over
-//! ([`LeaseClient::leaves_records`]).
+//! ([`LeaseClient::leaves_records`]); by the time of day only if the kernel does not know better.
 
 use super::directory::Directory;
-use super::{Feed, Observation, SourceError, clocks};
+use super::{Feed, Observation, SourceError, clocks, rtnetlink};
 use mif_core::dhclient::{self, Clocks, Dhcpv6Record, MAX_FILE, Record};
-use mif_core::event::{Event, Ifindex, LeaseClient};
+use mif_core::event::{Event, Ifindex, Lease, LeaseClient};
 use nix::net::if_::if_nametoindex;
 use nix::sys::inotify::AddWatchFlags;
 use std::collections::BTreeMap;
@@ -69,9 +69,15 @@ impl Dhclient {
             tracing::debug!(ifindex, address = %record.address(), "dhclient has written down a lease");
             let clocks = clocks();
             let client = LeaseClient::Dhclient;
+            let lease = match record.lease(clocks) {
+                Some(lease) => Some(lease),
+                None => overdue(ifindex, &record, clocks).await?,
+            };
             // One that has run out takes the place of one that may not have.
-            let event = record.lease(clocks).map_or(Event::LeaseGone { ifindex, client }, |lease| {
-                Event::Lease { ifindex, client, lease: Box::new(lease) }
+            let event = lease.map_or(Event::LeaseGone { ifindex, client }, |lease| Event::Lease {
+                ifindex,
+                client,
+                lease: Box::new(lease),
             });
             self.tell(clocks, event).await?;
             self.told.insert(interface, (ifindex, record));
@@ -93,6 +99,12 @@ impl Dhclient {
         let observation = Observation { at: clocks.boot, event };
         self.feed.send(observation).await.map_err(|_| SourceError::FeedClosed)
     }
+}
+
+/// What has run out by the time of day, and still holds by the kernel's count.
+async fn overdue(ifindex: Ifindex, record: &Record, now: Clocks) -> Result<Option<Lease>, SourceError> {
+    let address = rtnetlink::ipv4_address(ifindex, record.address()).await?;
+    Ok(address.and_then(|address| record.overdue_lease(now.boot, address.valid_until)))
 }
 
 /// What of `latest` was not told: the same again is no news, even if the time of day was set since. What was told

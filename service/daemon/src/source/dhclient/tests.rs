@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::clock;
-use mif_core::event::Lease;
 use std::fs::{self, File};
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,7 +2,7 @@
 
 use super::dirt::Places;
 use super::system_bus::{Service, SystemBus, Unheard};
-use crate::source::clocks;
+use crate::clock;
 use mif_core::event::{Event, Ifindex, LeaseClient, LinkSettings, SettingsManager};
 use mif_core::network_manager::{self, Options};
 use nix::net::if_::if_nametoindex;
@@ -161,7 +161,7 @@ impl NetworkManager {
         let told = self.told.entry(ifindex).or_default();
         let client = LeaseClient::NetworkManager;
         if told.dhcp4 != word.dhcp4 && !(unfinished && word.dhcp4.is_none()) {
-            let lease = word.dhcp4.as_ref().and_then(|options| network_manager::lease(options, clocks()));
+            let lease = word.dhcp4.as_ref().and_then(|options| network_manager::lease(options, clock::now()));
             tracing::debug!(ifindex, address = ?lease.as_ref().map(|lease| lease.address), "NetworkManager: DHCPv4");
             events.push(lease.map_or(Event::LeaseGone { ifindex, client }, |lease| Event::Lease {
                 ifindex,
