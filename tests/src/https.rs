@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use time::OffsetDateTime;
 
 use crate::daemons::write_file;
 use crate::node::Node;
@@ -36,9 +37,18 @@ impl Authority {
 
     /// A certificate for these names and addresses.
     pub fn vouch(&self, names: &[&str]) -> Identity {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign(params(names))
+    }
+
+    /// One that is valid from then on.
+    pub fn vouch_from(&self, names: &[&str], not_before: OffsetDateTime) -> Identity {
+        let mut params = params(names);
+        params.not_before = not_before;
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(names).expect("names and addresses");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity {
             certificate: certificate.der().clone(),
@@ -51,6 +61,11 @@ impl fmt::Debug for Authority {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Authority")
     }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    CertificateParams::new(names).expect("names and addresses")
 }
 
 /// A server's certificate and its key.
@@ -128,6 +143,8 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     connections: usize,
+    /// So many connections are closed before a word is said.
+    to_hang_up_on: usize,
     open: usize,
     requests: Vec<HttpRequest>,
 }
@@ -158,6 +175,11 @@ impl HttpsServer {
             }
         });
         Self(shared)
+    }
+
+    /// Closes the next so many connections before a word is said.
+    pub fn hang_up_on(&self, connections: usize) {
+        self.0.seen(|seen| seen.to_hang_up_on = connections);
     }
 
     /// The requests so far.
@@ -192,8 +214,13 @@ impl Shared {
             seen.connections += 1;
             seen.open += 1;
         });
+        let hang_up = self.seen(|seen| {
+            let hang_up = seen.to_hang_up_on > 0;
+            seen.to_hang_up_on = seen.to_hang_up_on.saturating_sub(1);
+            hang_up
+        });
         // A client that does not like the certificate hangs up; that is its affair.
-        let _ = self.talk(stream);
+        let _ = if hang_up { stream.shutdown(Shutdown::Both) } else { self.talk(stream) };
         self.seen(|seen| seen.open -= 1);
     }
 

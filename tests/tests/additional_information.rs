@@ -241,6 +241,32 @@ fn what_is_wrong_is_not_used() {
     });
 }
 
+/// A connection that breaks, and a certificate that begins to be valid later (as when this host's clock is not set yet),
+/// say nothing of the server: it is asked again, after a pause.
+#[test]
+fn what_breaks_before_tls_stands_is_asked_again() {
+    universe::run(async |universe| {
+        let authority = Authority::new("test");
+        let good = |_: &HttpRequest| pvd_json(information(ID, json!({})));
+        let broken = Network::new(&universe, 1, ID, authority.vouch(&[ID]), good).await;
+        broken.web.hang_up_on(1);
+        let served = served_trusting(&universe, &authority).await;
+        let soon = OffsetDateTime::now_utc() + Duration::from_secs(9);
+        let early = Network::new(&universe, 2, ID, authority.vouch_from(&[ID], soon), good).await;
+        broken.advertise(HTTP, 1, ID);
+        early.advertise(HTTP, 1, ID);
+        served
+            .until("both to be informed", |state| {
+                (state.pvds().filter(|pvd| informed(pvd)).count() == 2).then_some(())
+            })
+            .await;
+        for network in [&broken, &early] {
+            let made = (network.web.connections(), network.web.requests().len());
+            assert_eq!(made, (2, 1), "network {}", network.number);
+        }
+    });
+}
+
 /// One ID on two links: each is asked by its own servers for names, at its own server, from its own source.
 #[test]
 fn each_network_is_asked_inside_itself() {

@@ -176,6 +176,8 @@ pub enum FetchFailure {
     TimedOut,
     /// TLS failed, or the certificate is not that server's.
     Tls,
+    /// The certificate begins to be valid later, by this host's clock, which may not be set yet.
+    NotYetValid,
     /// A status that is no success (RFC 9110 15).
     Status(u16),
     /// A redirection to where nobody may be sent, or too many of them.
@@ -191,10 +193,13 @@ pub enum FetchFailure {
 }
 
 impl FetchFailure {
-    /// Whether the server was not reached, so that asking again later makes sense. The others are answers
-    /// (RFC 8801 4.1 allows no second request after those).
+    /// Whether the server was not reached, or this host could not tell who it is, so that asking again later makes
+    /// sense. The others are answers (RFC 8801 4.1 allows no second request after those).
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Hindered | Self::NoAddress | Self::Unreachable | Self::TimedOut)
+        matches!(
+            self,
+            Self::Hindered | Self::NoAddress | Self::Unreachable | Self::TimedOut | Self::NotYetValid
+        )
     }
 }
 
@@ -206,6 +211,9 @@ impl fmt::Display for FetchFailure {
             Self::Unreachable => out.write_str("the server cannot be reached"),
             Self::TimedOut => write!(out, "the server took longer than {} s", TIMEOUT.as_secs()),
             Self::Tls => out.write_str("TLS failed, or the certificate is not that server's"),
+            Self::NotYetValid => {
+                out.write_str("the server's certificate is not valid yet, or this host's clock is not set")
+            }
             Self::Status(status) => write!(out, "the server answered with status {status}"),
             Self::Redirection => {
                 out.write_str("the server redirects to where nobody may be sent, or too often")

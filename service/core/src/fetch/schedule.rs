@@ -291,7 +291,7 @@ impl Fetches {
         };
         let again = match topic.kind {
             FetchKind::AdditionalInformation => failure.is_some_and(FetchFailure::is_transient),
-            // RFC 8908 4: without a good certificate there is no API. Other errors may pass.
+            // RFC 8908 4.1: without a good certificate there is no API. Other errors may pass.
             FetchKind::CaptivePortal => failure != Some(FetchFailure::Tls),
         };
         if failure == Some(FetchFailure::Tls) && topic.kind == FetchKind::CaptivePortal {

@@ -286,16 +286,19 @@ fn a_portal_is_asked_as_its_answers_say() {
     assert_eq!(rig.next_request(at(1), at(100)), Some(at(31)));
     // The last good answer stays through an error.
     let topic = rig.wanted.keys().next().unwrap().clone();
-    rig.answer(at(32), &topic, FetchAnswer::Failed(FetchFailure::Status(500)));
-    assert!(known(&rig).unwrap().captive);
-    assert_eq!(rig.next_request(at(32), at(100)), Some(at(42)));
-    rig.portal_says(at(43), r#"{"captive": false, "seconds-remaining": 600}"#);
-    assert_eq!(known(&rig).unwrap().expires, Some(at(643)));
-    assert_eq!(rig.next_request(at(43), at(1_000)), Some(at(643)));
+    let failures = [FetchFailure::Status(500), FetchFailure::Unreachable, FetchFailure::NotYetValid];
+    for (failure, (failed, again)) in failures.into_iter().zip([(32, 42), (43, 63), (64, 104)]) {
+        rig.answer(at(failed), &topic, FetchAnswer::Failed(failure));
+        assert!(known(&rig).unwrap().captive, "{failure}");
+        assert_eq!(rig.next_request(at(failed), at(200)), Some(at(again)), "{failure}");
+    }
+    rig.portal_says(at(105), r#"{"captive": false, "seconds-remaining": 600}"#);
+    assert_eq!(known(&rig).unwrap().expires, Some(at(705)));
+    assert_eq!(rig.next_request(at(105), at(1_000)), Some(at(705)));
     // A bad certificate is no API at all.
-    rig.answer(at(644), &topic, FetchAnswer::Failed(FetchFailure::Tls));
+    rig.answer(at(706), &topic, FetchAnswer::Failed(FetchFailure::Tls));
     assert_eq!(known(&rig), None);
-    assert_eq!(rig.next_request(at(644), BootTime::FOREVER), None);
+    assert_eq!(rig.next_request(at(706), BootTime::FOREVER), None);
 }
 
 #[test]

@@ -60,8 +60,24 @@ impl Connector {
         let stream = inside.reach(url).await?;
         TlsConnector::from(Arc::new(trust)).connect(name, stream).await.map_err(|error| {
             tracing::debug!(%url, %error, "TLS failed");
-            FetchFailure::Tls
+            failure_of(&error)
         })
+    }
+}
+
+/// What a handshake that ended so comes to. Only what the server is or says is a failure of TLS, after which it is not
+/// asked again (RFC 8801 4.1) and a portal has no API (RFC 8908 4.1). A connection that breaks says nothing of it. Nor
+/// does a certificate that begins to be valid later, while it may be this host's clock that is wrong: a machine without
+/// one of its own learns the time from the network, and later than the address of this server.
+fn failure_of(error: &std::io::Error) -> FetchFailure {
+    use rustls::CertificateError::{NotValidYet, NotValidYetContext};
+    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match of_tls {
+        None => FetchFailure::Unreachable,
+        Some(rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. })) => {
+            FetchFailure::NotYetValid
+        }
+        Some(_) => FetchFailure::Tls,
     }
 }
 
@@ -131,5 +147,33 @@ fn explain(refusal: Refusal) -> FetchFailure {
         // What the network's own DNS gave is no address that may be asked.
         Refusal::InvalidArgs(_) | Refusal::NoAddress(_) | Refusal::NameNotFound(_) => FetchFailure::NoAddress,
         _ => FetchFailure::Hindered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, CertificateError, Error};
+    use std::io::{self, ErrorKind};
+
+    #[test]
+    fn only_what_the_server_says_is_a_failure_of_tls() {
+        for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::TimedOut] {
+            assert_eq!(failure_of(&kind.into()), FetchFailure::Unreachable, "{kind}");
+            let with_words = io::Error::new(kind, "tls handshake eof");
+            assert_eq!(failure_of(&with_words), FetchFailure::Unreachable, "{kind}");
+        }
+        let of = |error: Error| failure_of(&io::Error::new(ErrorKind::InvalidData, error));
+        for final_one in [
+            Error::InvalidCertificate(CertificateError::NotValidForName),
+            Error::InvalidCertificate(CertificateError::Expired),
+            Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            Error::AlertReceived(AlertDescription::HandshakeFailure),
+            Error::General(String::new()),
+        ] {
+            assert_eq!(of(final_one), FetchFailure::Tls);
+        }
+        let early = Error::InvalidCertificate(CertificateError::NotValidYet);
+        assert_eq!(of(early), FetchFailure::NotYetValid);
     }
 }
