@@ -14,11 +14,12 @@ use mif::happy_eyeballs::{Options, Policy, Reserve, connect};
 use mif::wire::Element;
 use mif::{NameRequest, ProvisioningDomain, connect_to_name};
 use mif_tests::cable::Cable;
-use mif_tests::daemons::MifdSettings;
+use mif_tests::daemons::{Dhclient, MifdSettings};
 use mif_tests::dns::{self, DnsServer};
 use mif_tests::https::{Authority, HttpRequest, HttpsServer, Identity, Reply};
 use mif_tests::router_advertisement::{RawSender, RouterAdvertisement};
 use mif_tests::served_host::ServedHost;
+use mif_tests::topology::DhcpProvider;
 use mif_tests::universe::{self, Universe};
 use mif_tests::wait::{completes, eventually};
 use serde_json::{Value, json};
@@ -47,6 +48,19 @@ impl Network {
         identity: Identity,
         answer: impl Fn(&HttpRequest) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::named(universe, number, id, identity, &[WEB], WEB, answer).await
+    }
+
+    /// The same, where the DNS server says that `id` is at `addresses`, and the HTTPS server listens at `web`.
+    async fn named(
+        universe: &Universe,
+        number: u8,
+        id: &str,
+        identity: Identity,
+        addresses: &[&str],
+        web: &str,
+        answer: impl Fn(&HttpRequest) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let router = universe.node(&format!("router{number}"));
         // A neighbour that does not say that it is a router loses its place as one (RFC 4861 7.2.5).
         router.forward();
@@ -57,10 +71,10 @@ impl Network {
             cable.far().add_address(&format!("{address}/128"));
         }
         router.ip(&format!("route add 2001:db8:{number}::/64 dev lan"));
-        let zone =
-            [(id, dns::Reply::addresses([ip(WEB)])), ("web.example", dns::Reply::addresses([ip(WEB)]))];
+        let of_id = dns::Reply::addresses(addresses.iter().map(|address| ip(address)));
+        let zone = [(id, of_id), ("web.example", dns::Reply::addresses([ip(WEB)]))];
         let dns = DnsServer::on(&router, ip(DNS), zone);
-        let web = HttpsServer::on(&router, ip(WEB), identity, answer);
+        let web = HttpsServer::on(&router, ip(web), identity, answer);
         Self { cable, number, dns, web }
     }
 
@@ -438,6 +452,51 @@ fn what_is_switched_off_is_not_asked() {
     });
 }
 
+/// A network's own DNS may say that its server is this host, or a neighbour: nobody is asked there, though somebody would
+/// answer.
+#[test]
+fn a_name_that_leads_to_this_host_or_to_neighbours_is_not_asked() {
+    const REFUSED: &str = "a web server is not asked";
+    universe::run(async |universe| {
+        let authority = Authority::new("test");
+        let answer = |_: &HttpRequest| pvd_json(information(ID, json!({})));
+        let own = "2001:db8:23::5";
+        let to = [
+            (20_u8, "::1"),
+            (21, "127.0.0.1"),
+            (22, "fe80::ff:fe00:16"),
+            (23, own),
+            (24, "::ffff:127.0.0.1"),
+        ];
+        let mut networks = Vec::new();
+        for (number, address) in to {
+            let identity = authority.vouch(&[ID]);
+            // Everywhere on the router, its link-local address included.
+            networks.push(Network::named(&universe, number, ID, identity, &[address], "::", answer).await);
+        }
+        networks[3].cable.near().add_address(&format!("{own}/64"));
+        assert_eq!(networks[2].cable.far().link_local().to_string(), to[2].1);
+        let here = HttpsServer::on(universe.host(), ip("::"), authority.vouch(&[ID]), answer);
+        let served = served_trusting(&universe, &authority).await;
+        for network in &networks {
+            network.advertise(HTTP, 1, ID);
+        }
+        eventually("all to be refused", async || {
+            let log = served.mifd.process().log();
+            let refused = log.lines().filter(|line| line.contains(REFUSED)).count();
+            if refused >= to.len() { Ok(()) } else { Err(log) }
+        })
+        .await;
+        for network in &networks {
+            assert!(!network.dns.questions().is_empty(), "network {}", network.number);
+            assert_eq!(network.web.connections(), 0, "network {}", network.number);
+        }
+        assert_eq!(here.connections(), 0);
+        let state = served.state().await;
+        assert_eq!(state.pvds().filter(|pvd| informed(pvd)).count(), 0);
+    });
+}
+
 /// A captive portal by RA option 37: captive, somebody logs in, free; asked at its own pace.
 #[test]
 fn a_captive_portal_is_asked_until_somebody_has_logged_in() {
@@ -470,6 +529,43 @@ fn a_captive_portal_is_asked_until_somebody_has_logged_in() {
         let data = captivity_where(&served, &id, |data| data["captive"]["data"] == false).await;
         assert_eq!(data["captive-expires"]["type"], "t");
         assert_eq!(network.web.requests().len(), 2, "ten seconds apart whatever the server says");
+    });
+}
+
+/// The same by DHCPv4 option 114 and by DHCPv6 option 103 (RFC 8910 2.1, 2.2): each is asked in its own family.
+#[test]
+fn a_captive_portal_that_dhcp_names_is_asked() {
+    universe::run(async |universe| {
+        let authority = Authority::new("test");
+        let provider = DhcpProvider::new(&universe).await;
+        let portal = |web: &'static str, dns: &'static str| {
+            for address in [web, dns] {
+                let length = if ip(address).is_ipv4() { 32 } else { 128 };
+                provider.cable.far().add_address(&format!("{address}/{length}"));
+            }
+            let zone = [("portal.test", dns::Reply::addresses([ip(web)]))];
+            let server = DnsServer::on(&provider.node, ip(dns), zone);
+            let captive = |_: &HttpRequest| {
+                Reply::document("application/captive+json", json!({"captive": true}).to_string())
+            };
+            (server, HttpsServer::on(&provider.node, ip(web), authority.vouch(&["portal.test"]), captive))
+        };
+        let (_dns4, four) = portal("192.0.2.80", "192.0.2.53");
+        let (_dns6, six) = portal("2001:db8:1::80", "2001:db8:1::53");
+        provider.serve("192.0.2.53").await;
+        provider.serve_stateless_ipv6("2001:db8:1::53").await;
+        // The provider also announces a resolver of encrypted DNS, which is not there.
+        let plain = |settings: MifdSettings| settings.config("[dns]\nencryption = \"off\"\n");
+        let served = served_with(&universe, &authority, plain).await;
+        Dhclient::on(provider.cable.near()).start().await;
+        let six_id = format!("implicit:eth1:ipv6:{}", provider.cable.far().link_local());
+        for (id, path, server) in [("implicit:eth1:ipv4", "/api", &four), (&*six_id, "/6", &six)] {
+            let data = captivity_where(&served, id, |data| data["captive"]["data"] == true).await;
+            assert_eq!(data["captive-portal"]["data"], format!("https://portal.test{path}"));
+            let requests = server.requests();
+            assert_eq!(requests.len(), 1, "{requests:?}");
+            assert_eq!(requests[0].line, format!("GET {path} HTTP/1.1"));
+        }
     });
 }
 

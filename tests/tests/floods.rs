@@ -180,3 +180,34 @@ fn twenty_thousand_advertisements_of_many_routers() {
             .await;
     });
 }
+
+/// Options that make no sense are left out, and the rest counts; the log says so once, however often they come.
+#[test]
+fn advertisements_with_broken_options_are_one_line() {
+    universe::run(async |universe| {
+        let flooded = Flooded::start(&universe).await;
+        let sender = RawSender::on(flooded.first.far());
+        // An MTU option of two units (RFC 4861 4.6.4 has one), and servers after it.
+        let broken = |number: u32| {
+            let message = RouterAdvertisement::new(1800).prefix("2001:db8:1::", 64, 600, 300);
+            let message = message.raw(&[5, 2, 0, 0, 0, 0, 5, 220, 0, 0, 0, 0, 0, 0, 0, 0]);
+            message.dns_servers(600, &[&format!("2001:db8:1::{number}")])
+        };
+        for number in 1..=20 {
+            sender.send(broken(number).bytes());
+        }
+        let last = "2001:db8:1::20".parse().unwrap();
+        flooded
+            .host
+            .until("the last server", |state| {
+                let known = state.pvds().find(|pvd| pvd.path == flooded.good)?;
+                known.dns_servers.contains(&last).then_some(())
+            })
+            .await;
+        let log = flooded.host.mifd.process().log();
+        let lines: Vec<&str> =
+            log.lines().filter(|line| line.contains("taken without some of its")).collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].contains("WARN") && lines[0].contains("malformed=1 over_limit=0"), "{lines:#?}");
+    });
+}

@@ -67,6 +67,27 @@ fn route(destination: &str, gateway: &str, valid_until: &Value) -> Value {
     })
 }
 
+/// The server has forgotten the lease and gives out other addresses: it says no (DHCPNAK) when the client asks to keep it.
+#[test]
+fn a_lease_that_the_server_refuses_gives_way_to_a_new_one() {
+    universe::run(async |universe| {
+        let cable = cable_to_router(&universe).await;
+        let former = server(&cable, "192.0.2.53").argument("--leasefile-ro").start().await;
+        let served = ServedHost::start(&universe).await;
+        client(&cable).await;
+        let before = served.pvd_where(LEASED, is_leased).await;
+        former.terminate().await;
+        let other = Dnsmasq::on(cable.far().node(), "lan").dhcp4("192.0.2.20", "192.0.2.20", "10m");
+        let other = other.argument("--dhcp-option=option:dns-server,192.0.2.63").start().await;
+        universe.host().run("dhcpcd", ["-4", "--rebind", "eth1"]);
+        let server: std::net::IpAddr = "192.0.2.63".parse().unwrap();
+        let after = served.pvd_where(LEASED, |pvd| pvd.dns_servers == [server]).await;
+        let addresses: Vec<String> = after.addresses.iter().map(|it| it.address.to_string()).collect();
+        assert_eq!(addresses, ["192.0.2.20"], "it was {:?}", before.addresses);
+        assert!(other.log().contains("DHCPNAK"), "{}", other.log());
+    });
+}
+
 /// `static` lines of dhcpcd.conf.
 #[test]
 fn what_dhcpcd_sets_statically_is_told() {

@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
 use std::net::IpAddr;
 
 use mif::wire::Element;
-use mif_tests::daemons::NetworkManager;
+use mif_tests::daemons::{Dhclient, NetworkManager};
 use mif_tests::peers;
 use mif_tests::served_host::ServedHost;
 use mif_tests::topology::{DhcpProvider, Tun};
 use mif_tests::universe;
+use mif_tests::user::{SERVICE_USER, uid_of};
 use serde_json::json;
 
 #[test]
@@ -26,6 +28,23 @@ fn the_service_user_hears_what_network_manager_tells() {
         assert_eq!(pvd.elements, [Element::Dhcpv4, Element::Static]);
         let told = host.configuration(&pvd, "dhcpv4").await;
         assert_eq!(told["told-by"]["data"], json!("NetworkManager"), "{told:#}");
+    });
+}
+
+/// A dhclient of root's, whose files everybody may read.
+#[test]
+fn the_service_user_reads_what_dhclient_has_written_down() {
+    universe::run_as_root(async |universe| {
+        let provider = DhcpProvider::new(&universe).await;
+        provider.serve("192.0.2.53").await;
+        let host = ServedHost::start(&universe).await;
+        let status = fs::read_to_string(format!("/proc/{}/status", host.mifd.process().pid())).unwrap();
+        let uid = uid_of(SERVICE_USER).to_string();
+        assert!(status.lines().any(|line| line.starts_with("Uid:") && line.ends_with(&uid)), "{status}");
+        Dhclient::on(provider.cable.near()).start().await;
+        let pvd = host.pvd_where("implicit:eth1:ipv4", |pvd| DhcpProvider::leased(pvd, "192.0.2.53")).await;
+        let told = host.configuration(&pvd, "dhcpv4").await;
+        assert_eq!(told["told-by"]["data"], json!("dhclient"), "{told:#}");
     });
 }
 

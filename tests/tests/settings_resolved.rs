@@ -4,12 +4,12 @@
 
 use std::net::IpAddr;
 
-use mif::ProvisioningDomain;
 use mif::wire::Element;
+use mif::{Message, ProvisioningDomain, Subscriber};
 use mif_tests::cable::Cable;
 use mif_tests::daemons::{Dhclient, Resolved};
 use mif_tests::peers;
-use mif_tests::served_host::ServedHost;
+use mif_tests::served_host::{ServedHost, next};
 use mif_tests::topology::DhcpProvider;
 use mif_tests::universe::{self, Universe};
 use serde_json::json;
@@ -57,6 +57,41 @@ fn servers_and_domains_of_a_vpn_come_and_go() {
         assert_eq!((&still.path, &still.search_domains), (&pvd.path, &pvd.search_domains));
         resolved.revert(ifindex);
         host.pvd_where(VPN, |pvd| pvd.dns_servers.is_empty() && pvd.search_domains.is_empty()).await;
+    });
+}
+
+#[test]
+fn a_resolved_that_is_killed_and_back_changes_nothing() {
+    universe::run(async |universe| {
+        peers::mount();
+        let ifindex = tunnel(&universe).await;
+        let host = ServedHost::start(&universe).await;
+        let resolved = Resolved::start(universe.host()).await;
+        resolved.set_dns(ifindex, &["10.8.0.53"]);
+        resolved.set_domains(ifindex, &["vpn.test"]);
+        let told =
+            |pvd: &ProvisioningDomain| has_servers(pvd, &["10.8.0.53"]) && pvd.search_domains == ["vpn.test"];
+        let pvd = host.pvd_where(VPN, told).await;
+        let (subscriber, mut messages) = Subscriber::create(&host.connection, "elements").await.unwrap();
+        subscriber.announce_configuration_elements(&pvd.path).await.unwrap();
+
+        resolved.process().kill().await;
+        // Something that comes after it, to be sure that it was seen.
+        universe.host().ip("address add 10.9.0.2/24 dev vpn0");
+        let still = host.pvd_where(VPN, |pvd| pvd.addresses.len() == 2).await;
+        assert!(still.path == pvd.path && told(&still), "{still:#?}");
+        let resolved = Resolved::start(universe.host()).await;
+        resolved.set_dns(ifindex, &["10.8.0.53", "10.8.0.54"]);
+        host.pvd_where(VPN, |pvd| has_servers(pvd, &["10.8.0.53", "10.8.0.54"])).await;
+        // What it was, with the address, and with the other server: it never went.
+        for _ in 0..3 {
+            match next(&mut messages).await {
+                Message::ConfigurationElementAnnouncement { element, .. } => {
+                    assert_eq!(element, Element::Vpn)
+                }
+                other => panic!("the element went: {other:?}"),
+            }
+        }
     });
 }
 
