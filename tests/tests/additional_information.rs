@@ -550,9 +550,9 @@ fn a_captive_portal_that_dhcp_names_is_asked() {
             };
             (server, HttpsServer::on(&provider.node, ip(web), authority.vouch(&["portal.test"]), captive))
         };
-        let (_dns4, four) = portal("192.0.2.80", "192.0.2.53");
+        let (_dns4, four) = portal("192.0.2.80", "192.0.2.3");
         let (_dns6, six) = portal("2001:db8:1::80", "2001:db8:1::53");
-        provider.serve("192.0.2.53").await;
+        provider.serve("192.0.2.3").await;
         provider.serve_stateless_ipv6("2001:db8:1::53").await;
         // The provider also announces a resolver of encrypted DNS, which is not there.
         let plain = |settings: MifdSettings| settings.config("[dns]\nencryption = \"off\"\n");
