@@ -192,6 +192,35 @@ fn a_router_takes_back_what_it_advertised() {
     });
 }
 
+/// The kernel keeps an address whose prefix is withdrawn for two hours, or as long as it had left (RFC 4862 5.5.3 e).
+#[test]
+fn a_withdrawn_prefix_leaves_its_address_where_it_was() {
+    universe::run(async |universe| {
+        let cable = cable_to_router(&universe).await;
+        let served = ServedHost::start(&universe).await;
+        let sender = RawSender::on(cable.far());
+        sender.send(RouterAdvertisement::new(1800).prefix("2001:db8:1::", 64, 3000, 2000).bytes());
+        let first = served.pvd_where(ROUTER, |pvd| !pvd.addresses.is_empty()).await;
+        let mut signals = Signals::of(&served.connection);
+        signals.add_match("type='signal',sender='org.ietf.Mif1'").await;
+
+        // The server outlasts the four seconds for which an address waits for an explanation.
+        let over = RouterAdvertisement::new(0).prefix("2001:db8:1::", 64, 0, 0);
+        sender.send(over.dns_servers(6, &["2001:db8::53"]).bytes());
+        served.pvd_where(ROUTER, |pvd| !pvd.dns_servers.is_empty()).await;
+        let left = served.pvd_where(ROUTER, |pvd| pvd.dns_servers.is_empty()).await;
+        assert_eq!((&left.path, addresses(&left)), (&first.path, addresses(&first)));
+        assert_eq!(left.addresses[0].state, AddressState::Deprecated);
+        assert!(!served.configuration(&left, "ra").await.as_object().unwrap().contains_key("prefixes"));
+        served.only_pvds(&[ROUTER]).await;
+        let elsewhere = |message: &zbus::Message| describe(message).contains("\"implicit:eth1:ipv6\"");
+        assert!(!signals.drain().iter().any(elsewhere), "it was in another one for a moment");
+
+        universe.host().ip(&format!("address del {}/64 dev eth1", addresses(&left)[0]));
+        served.only_pvds(&[]).await;
+    });
+}
+
 /// For how many seconds more an announced address is preferred. It may be announced for its new deadline first
 /// and for its new state a moment later, when the kernel has noticed.
 fn preferred_for(message: &Message, of: IpAddr) -> f64 {

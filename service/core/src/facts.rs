@@ -1,6 +1,7 @@
 //! Ground state: what sources told and what has not run out. Everything else is derived from this.
 
 mod discovery;
+mod ended;
 mod inquiry;
 mod link;
 mod router;
@@ -146,7 +147,10 @@ impl Facts {
             Event::Address(address) => {
                 self.with_link(address.key.ifindex, |facts| facts.put_address(now, address))
             }
-            Event::AddressGone { key } => self.change(key.ifindex, |facts| facts.remove_address(&key)),
+            Event::AddressGone { key } => self.change(key.ifindex, |facts| {
+                facts.expire_routers(now);
+                facts.remove_address(&key);
+            }),
             Event::Route(route) => self.put_route(route),
             Event::RouteGone { route } => self.remove_route(&route),
             Event::RouterAdvertisement { ifindex, router, advertisement } => {

@@ -59,8 +59,7 @@ enum Owners<'a> {
 }
 
 fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, is_leased: bool, now: BootTime) -> Owners<'a> {
-    let address = fact.address.key.address;
-    let covering: Vec<_> = facts.routers().iter().filter(|(_, router)| router.covers(address)).collect();
+    let covering: Vec<_> = facts.routers().iter().filter(|(_, router)| router.owns(&fact.address)).collect();
     if !covering.is_empty() {
         return Owners::Advertisers(covering);
     }
@@ -136,8 +135,7 @@ fn is_global(address: &Address) -> bool {
 }
 
 fn element_of(address: &Address, router: &RouterFacts, by_hand: Element) -> Element {
-    let autoconfigured = router.autoconfigures(address.key.address, address.key.prefix_length);
-    if address.from_router_advertisement || (autoconfigured && !address.permanent) {
+    if address.from_router_advertisement || (router.autoconfigures(address) && !address.permanent) {
         Element::Ra
     } else if address.permanent {
         by_hand

@@ -1,5 +1,6 @@
 //! The facts of one link.
 
+use super::ended::{self, OwnAddresses};
 use super::inquiry::Inquiries;
 use super::told::Told;
 use super::{Advertiser, Discovery, Overflow, RouterFacts};
@@ -164,6 +165,10 @@ impl LinkFacts {
     }
 
     pub(super) fn put_address(&mut self, now: BootTime, address: Address) -> Option<Overflow> {
+        let known = self.addresses.get(&address.key);
+        if !known.is_some_and(|fact| ended::same_origin(&fact.address, &address)) {
+            self.expire_routers(now);
+        }
         if let Some(fact) = self.addresses.get_mut(&address.key) {
             fact.address = address;
             fact.named = true;
@@ -230,7 +235,8 @@ impl LinkFacts {
         for colleague in self.colleagues(&advertiser) {
             facts.succeed(colleague);
         }
-        let mut overflow = facts.update(now, &self.without_what_is_kept(&advertiser, advertisement));
+        let own = OwnAddresses(&self.addresses);
+        let mut overflow = facts.update(now, &self.without_what_is_kept(&advertiser, advertisement), own);
         if facts.alive(now) {
             let room = self.make_room(&advertiser, &facts);
             if room == Room::None {
@@ -446,11 +452,13 @@ impl LinkFacts {
         left
     }
 
-    fn expire_routers(&mut self, now: BootTime) {
-        self.routers.retain(|_, router| {
-            router.expire(now);
-            router.alive(now)
-        });
+    /// Drops what has run out of what routers said. What depends on this host's addresses calls it before they change,
+    /// so that it does not matter who woke when.
+    pub(super) fn expire_routers(&mut self, now: BootTime) {
+        let own = OwnAddresses(&self.addresses);
+        self.routers.values_mut().for_each(|router| router.expire(now, own));
+        ended::settle(&mut self.routers);
+        self.routers.retain(|_, router| router.alive(now));
     }
 
     /// Solicitations leave from a link-local address (RFC 4861 4.1).
@@ -477,7 +485,7 @@ impl LinkFacts {
             let mut rivals = self.routers.iter().filter(|(other, _)| other.pvd != advertiser.pvd);
             self.has_leased_address() && facts.legacy() && !rivals.any(|(_, facts)| facts.legacy())
         };
-        let covered = |fact: &AddressFact| !fact.address.tentative && facts.covers(fact.address.key.address);
+        let covered = |fact: &AddressFact| !fact.address.tentative && facts.owns(&fact.address);
         self.addresses().any(covered) || leased()
     }
 }

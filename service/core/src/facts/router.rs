@@ -1,13 +1,15 @@
 //! What one router has advertised and what of it still holds. A missing option withdraws nothing: lifetimes do.
 
 use super::Overflow;
+use super::ended::{Ended, OwnAddresses};
 use crate::BootTime;
 use crate::configuration::{
     AddressFamily, Configuration, EncryptedDns, Preference, Prefix, PrefixData, PvdFlags, RouteData, RouteKey,
 };
+use crate::event::Address;
 use crate::limits;
 use crate::pvd::PvdKey;
-use crate::ra::{self, PvdOption, RouterAdvertisement, Timed};
+use crate::ra::{self, PrefixInformation, PvdOption, RouterAdvertisement, Timed};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -51,6 +53,8 @@ pub struct RouterFacts {
     other: bool,
     mtu: Option<u32>,
     prefixes: BTreeMap<Prefix, PrefixData>,
+    /// Advertised no more: they only say whose an address is.
+    ended: BTreeMap<Prefix, Ended>,
     routes: BTreeMap<Prefix, RouteData>,
     dns_servers: Vec<(Ipv6Addr, BootTime)>,
     search_domains: Vec<(String, BootTime)>,
@@ -60,10 +64,15 @@ pub struct RouterFacts {
 }
 
 impl RouterFacts {
-    /// Takes in an advertisement received at `now`.
-    pub fn update(&mut self, now: BootTime, advertisement: &RouterAdvertisement) -> Option<Overflow> {
+    /// Takes in an advertisement received at `now` by the host with these addresses.
+    pub(super) fn update(
+        &mut self,
+        now: BootTime,
+        advertisement: &RouterAdvertisement,
+        own: OwnAddresses<'_>,
+    ) -> Option<Overflow> {
         // What has run out and was not dropped yet is not refreshed: it begins anew, at the end of its list.
-        self.expire(now);
+        self.expire(now, own);
         let lifetime = u32::from(advertisement.router_lifetime);
         self.default_until = (lifetime > 0).then(|| now.after_lifetime(lifetime));
         self.preference = advertisement.preference;
@@ -74,7 +83,7 @@ impl RouterFacts {
         if let Some(portal) = &advertisement.captive_portal {
             self.captive_portal = portal.clone().into_uri();
         }
-        let complete = self.update_prefixes(now, advertisement)
+        let complete = self.update_prefixes(now, advertisement, own)
             & self.update_routes(now, advertisement)
             & update_list(now, &mut self.dns_servers, &advertisement.dns_servers, limits::SERVERS_PER_PVD)
             & update_list(
@@ -94,6 +103,7 @@ impl RouterFacts {
     pub fn succeed(&mut self, predecessor: &mut Self) {
         self.share_untimed(predecessor);
         self.prefixes.append(&mut predecessor.prefixes);
+        self.ended.append(&mut predecessor.ended);
         self.dns_servers.append(&mut predecessor.dns_servers);
         self.search_domains.append(&mut predecessor.search_domains);
         self.pref64.append(&mut predecessor.pref64);
@@ -112,6 +122,7 @@ impl RouterFacts {
     pub fn cede(&mut self, advertisement: &RouterAdvertisement, same_router: bool) {
         for option in &advertisement.prefixes {
             self.prefixes.remove(&option.prefix);
+            self.ended.remove(&option.prefix);
         }
         self.dns_servers
             .retain(|(held, _)| advertisement.dns_servers.iter().all(|option| option.value != *held));
@@ -124,7 +135,10 @@ impl RouterFacts {
 
     /// Takes out of `advertisement` what is held here and does not move to an implicit provisioning domain.
     pub fn keep_from(&self, advertisement: &mut RouterAdvertisement, same_router: bool) {
-        advertisement.prefixes.retain(|option| !self.prefixes.contains_key(&option.prefix));
+        let ended = |option: &PrefixInformation| self.ended.contains_key(&option.prefix);
+        advertisement.prefixes.retain(|option| {
+            !self.prefixes.contains_key(&option.prefix) && (option.valid_lifetime > 0 || !ended(option))
+        });
         advertisement
             .dns_servers
             .retain(|option| self.dns_servers.iter().all(|(held, _)| *held != option.value));
@@ -143,10 +157,19 @@ impl RouterFacts {
         self.option.as_ref().is_some_and(|option| option.legacy)
     }
 
-    /// Drops what has run out.
-    pub fn expire(&mut self, now: BootTime) {
+    /// Drops what has run out. Of prefixes that addresses of this host were made from is kept that they were.
+    pub(super) fn expire(&mut self, now: BootTime, own: OwnAddresses<'_>) {
         self.default_until = self.default_until.filter(|until| !until.passed(now));
-        self.prefixes.retain(|_, data| !data.valid_until.passed(now));
+        let ended = &mut self.ended;
+        self.prefixes.retain(|prefix, data| {
+            let passed = data.valid_until.passed(now);
+            if passed {
+                let held_until = Some(data.valid_until);
+                ended.insert(*prefix, Ended { autonomous: data.autonomous, held_until });
+            }
+            !passed
+        });
+        self.ended.retain(|prefix, ended| own.need(prefix, ended));
         self.routes.retain(|_, data| !data.valid_until.passed(now));
         self.dns_servers.retain(|(_, until)| !until.passed(now));
         self.search_domains.retain(|(_, until)| !until.passed(now));
@@ -154,9 +177,24 @@ impl RouterFacts {
         self.encrypted_dns.retain(|(_, until)| !until.passed(now));
     }
 
-    /// Whether anything that it advertised still holds.
+    /// Whether anything that it advertised still holds, or an address that was made from it.
     pub fn alive(&self, now: BootTime) -> bool {
-        self.deadlines().any(|deadline| !deadline.passed(now))
+        !self.ended.is_empty() || self.deadlines().any(|deadline| !deadline.passed(now))
+    }
+
+    /// The prefixes that it advertises no more and that addresses of this host were made from.
+    pub(super) const fn ended(&self) -> &BTreeMap<Prefix, Ended> {
+        &self.ended
+    }
+
+    pub(super) fn forget_ended(&mut self, prefix: &Prefix) {
+        self.ended.remove(prefix);
+    }
+
+    /// Whether it has more to say of `prefix` than who has only `ended` of it.
+    pub(super) fn outlasts(&self, prefix: &Prefix, ended: &Ended) -> bool {
+        let later = |own: &Ended| own.held_until > ended.held_until;
+        self.prefixes.contains_key(prefix) || self.ended.get(prefix).is_some_and(later)
     }
 
     /// When the next thing runs out.
@@ -189,16 +227,20 @@ impl RouterFacts {
         self.prefixes.keys()
     }
 
-    /// Whether an advertised prefix covers `address`.
-    pub fn covers(&self, address: IpAddr) -> bool {
-        self.prefixes.keys().any(|prefix| prefix.covers(address))
+    /// Whether an advertised prefix covers `address`, or it was made from one that is advertised no more.
+    pub fn owns(&self, address: &Address) -> bool {
+        self.prefixes.keys().any(|prefix| prefix.covers(address.key.address))
+            || self.ended.iter().any(|(prefix, ended)| ended.made(prefix, address))
     }
 
-    /// Whether hosts make addresses of `length` themselves in an advertised prefix that covers `address`.
-    pub fn autoconfigures(&self, address: IpAddr, length: u8) -> bool {
-        self.prefixes
-            .iter()
-            .any(|(prefix, data)| data.autonomous && prefix.length == length && prefix.covers(address))
+    /// Whether hosts make addresses of this length themselves in a prefix that covers `address`.
+    pub fn autoconfigures(&self, address: &Address) -> bool {
+        let key = address.key;
+        let advertised = self.prefixes.iter().map(|(prefix, data)| (prefix, data.autonomous));
+        let ended = self.ended.iter().map(|(prefix, ended)| (prefix, ended.autonomous));
+        advertised.chain(ended).any(|(prefix, autonomous)| {
+            autonomous && prefix.length == key.prefix_length && prefix.covers(key.address)
+        })
     }
 
     /// What the element `ra` gave in the provisioning domain of the router at `router`.
@@ -251,16 +293,19 @@ impl RouterFacts {
             .chain(self.encrypted_dns.iter().map(|(_, until)| *until))
     }
 
-    fn update_prefixes(&mut self, now: BootTime, advertisement: &RouterAdvertisement) -> bool {
+    fn update_prefixes(
+        &mut self,
+        now: BootTime,
+        advertisement: &RouterAdvertisement,
+        own: OwnAddresses<'_>,
+    ) -> bool {
         let mut complete = true;
         for option in &advertisement.prefixes {
             if option.valid_lifetime == 0 {
-                self.prefixes.remove(&option.prefix);
+                self.end_prefix(now, option, own);
                 continue;
             }
-            if self.prefixes.len() >= limits::PREFIXES_PER_ROUTER
-                && !self.prefixes.contains_key(&option.prefix)
-            {
+            if self.is_full_for(&option.prefix) {
                 complete = false;
                 continue;
             }
@@ -270,9 +315,26 @@ impl RouterFacts {
                 preferred_until: now.after_lifetime(option.preferred_lifetime),
                 valid_until: now.after_lifetime(option.valid_lifetime),
             };
+            self.ended.remove(&option.prefix);
             self.prefixes.insert(option.prefix, data);
         }
         complete
+    }
+
+    fn is_full_for(&self, prefix: &Prefix) -> bool {
+        let known = || self.prefixes.contains_key(prefix) || self.ended.contains_key(prefix);
+        self.prefixes.len() + self.ended.len() >= limits::PREFIXES_PER_ROUTER && !known()
+    }
+
+    fn end_prefix(&mut self, now: BootTime, option: &PrefixInformation, own: OwnAddresses<'_>) {
+        let prefix = option.prefix;
+        let ended = match self.prefixes.remove(&prefix) {
+            Some(data) => Ended { autonomous: data.autonomous, held_until: Some(now) },
+            None => Ended { autonomous: option.autonomous, held_until: None },
+        };
+        if !self.is_full_for(&prefix) && own.need(&prefix, &ended) {
+            self.ended.entry(prefix).or_insert(ended);
+        }
     }
 
     fn update_routes(&mut self, now: BootTime, advertisement: &RouterAdvertisement) -> bool {

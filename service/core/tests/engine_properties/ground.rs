@@ -1,7 +1,7 @@
 //! What holds on one link of the model.
 
 use crate::common::host::SETTINGS;
-use crate::heard::Heard;
+use crate::heard::{Heard, OwnAddresses};
 use mif_core::BootTime;
 use mif_core::event::{Address, AddressKey, Dhcpv6Lease, Event, Lease, Link, LinkKind, LinkState, Route};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,8 @@ pub struct Place {
     pub link: Option<Link>,
     /// As the kernel has them.
     pub addresses: BTreeMap<AddressKey, Address>,
+    /// As an observer believes them to be, who has not seen all and does not take for gone what a dump may still name.
+    pub believed: OwnAddresses,
     /// As the kernel has them.
     pub routes: BTreeSet<Route>,
     /// What still holds of what routers said.
@@ -40,6 +42,7 @@ impl Place {
         let Some((kind, state)) = self.link.as_ref().map(|link| (link.kind, link.state)) else { return };
         if self.kind.replace(kind).is_some_and(|known| known != kind) {
             self.distrust();
+            self.believed = self.addresses.clone();
         }
         let up = state == LinkState::Up;
         self.carrier = match self.carrier {
@@ -47,6 +50,16 @@ impl Place {
             Carrier::Up => Carrier::Lost(now),
             carrier @ (Carrier::Down | Carrier::Lost(_)) => carrier,
         };
+    }
+
+    /// Somebody sees what the kernel says of an address.
+    pub fn believe(&mut self, now: BootTime, event: &Event) {
+        match event {
+            Event::Address(address) => drop(self.believed.insert(address.key, address.clone())),
+            Event::AddressGone { key } => drop(self.believed.remove(key)),
+            _ => {}
+        }
+        self.heard.expire(now, &self.believed);
     }
 
     /// The kernel has it no more, and nobody saw it go.
@@ -66,7 +79,7 @@ impl Place {
         self.lease = self.lease.take().filter(|lease| !lease.expires.passed(now));
         let ended = |lease: &Dhcpv6Lease| lease.expires.is_some_and(|expires| expires.passed(now));
         self.dhcpv6 = self.dhcpv6.take().filter(|lease| !ended(lease));
-        self.heard.expire(now);
+        self.heard.expire(now, &self.believed);
     }
 
     /// What the kernel would say in a dump.

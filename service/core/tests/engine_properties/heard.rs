@@ -4,6 +4,7 @@
 use mif_core::BootTime;
 use mif_core::captive_portal::CaptivePortal;
 use mif_core::configuration::{EncryptedDns, Preference, Prefix, PrefixData, RouteData};
+use mif_core::event::{Address, AddressKey};
 use mif_core::ra::{PrefixInformation, PvdOption, RouteInformation, RouterAdvertisement, Timed};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -14,6 +15,9 @@ enum Fed {
     Explicit(String),
     Implicit(Ipv6Addr),
 }
+
+/// The addresses that the observer believes this host to have.
+pub type OwnAddresses = BTreeMap<AddressKey, Address>;
 
 /// All that still holds.
 #[derive(Default)]
@@ -27,6 +31,8 @@ struct Domain {
     mtu: Option<u32>,
     portal: Option<CaptivePortal>,
     prefixes: BTreeMap<Prefix, PrefixData>,
+    /// Flag A, and until when it was advertised, of prefixes that are no more and that addresses were made from.
+    ended: BTreeMap<Prefix, (bool, Option<BootTime>)>,
     servers: Vec<(Ipv6Addr, BootTime)>,
     search: Vec<(String, BootTime)>,
     pref64: Vec<(Prefix, BootTime)>,
@@ -46,8 +52,8 @@ struct Router {
 
 impl Heard {
     /// A router advertises.
-    pub fn hear(&mut self, now: BootTime, router: Ipv6Addr, says: &RouterAdvertisement) {
-        self.expire(now);
+    pub fn hear(&mut self, now: BootTime, router: Ipv6Addr, says: &RouterAdvertisement, own: &OwnAddresses) {
+        self.expire(now, own);
         let mut says = says.clone();
         let fed = match &says.pvd {
             Some(option) => Fed::Explicit(option.id.clone()),
@@ -62,11 +68,22 @@ impl Heard {
             }
         }
         self.domains.entry(fed).or_default().hear(now, router, &says);
-        self.expire(now);
+        self.expire(now, own);
     }
 
-    /// Lets what ends by `now` end.
-    pub fn expire(&mut self, now: BootTime) {
+    /// Lets what ends by `now` end. Addresses stay with whoever advertised their prefix last.
+    pub fn expire(&mut self, now: BootTime, own: &OwnAddresses) {
+        self.domains.values_mut().for_each(|domain| domain.end_prefixes(now, own));
+        let live: Vec<Prefix> =
+            self.domains.values().flat_map(|domain| domain.prefixes.keys().copied()).collect();
+        let mut latest: BTreeMap<Prefix, Option<BootTime>> = BTreeMap::new();
+        for (prefix, (_, held_until)) in self.domains.values().flat_map(|domain| &domain.ended) {
+            let known = latest.entry(*prefix).or_default();
+            *known = (*known).max(*held_until);
+        }
+        for domain in self.domains.values_mut() {
+            domain.ended.retain(|prefix, (_, until)| !live.contains(prefix) && latest[prefix] == *until);
+        }
         self.domains.values_mut().for_each(|domain| domain.expire(now));
         self.domains.retain(|_, domain| !domain.routers.is_empty());
     }
@@ -93,12 +110,21 @@ impl Domain {
             own.routes.insert(option.destination, RouteData { preference: option.preference, valid_until });
         }
         for option in &says.prefixes {
+            if option.valid_lifetime == 0 {
+                let ended = match self.prefixes.remove(&option.prefix) {
+                    Some(data) => (data.autonomous, Some(now)),
+                    None => (option.autonomous, None),
+                };
+                self.ended.entry(option.prefix).or_insert(ended);
+                continue;
+            }
             let data = PrefixData {
                 on_link: option.on_link,
                 autonomous: option.autonomous,
                 preferred_until: now.after_lifetime(option.preferred_lifetime),
                 valid_until: now.after_lifetime(option.valid_lifetime),
             };
+            self.ended.remove(&option.prefix);
             self.prefixes.insert(option.prefix, data);
         }
         refresh(now, &mut self.servers, &says.dns_servers);
@@ -113,6 +139,7 @@ impl Domain {
 
     fn lose(&mut self, router: Ipv6Addr, says: &RouterAdvertisement) {
         self.prefixes.retain(|held, _| says.prefixes.iter().all(|option| option.prefix != *held));
+        self.ended.retain(|held, _| says.prefixes.iter().all(|option| option.prefix != *held));
         self.servers.retain(|(held, _)| says.dns_servers.iter().all(|option| option.value != *held));
         if let Some(own) = self.routers.get_mut(&router) {
             own.routes.retain(|held, _| says.routes.iter().all(|option| option.destination != *held));
@@ -121,20 +148,33 @@ impl Domain {
 
     fn keep(&self, router: Ipv6Addr, says: &mut RouterAdvertisement) {
         says.prefixes.retain(|option| !self.prefixes.contains_key(&option.prefix));
+        says.prefixes.retain(|option| option.valid_lifetime != 0 || !self.ended.contains_key(&option.prefix));
         says.dns_servers.retain(|option| self.servers.iter().all(|(held, _)| *held != option.value));
         if let Some(own) = self.routers.get(&router) {
             says.routes.retain(|option| !own.routes.contains_key(&option.destination));
         }
     }
 
-    fn expire(&mut self, now: BootTime) {
+    fn end_prefixes(&mut self, now: BootTime, own: &OwnAddresses) {
+        let over = self.prefixes.iter().filter(|(_, data)| data.valid_until.passed(now));
+        self.ended.extend(over.map(|(prefix, data)| (*prefix, (data.autonomous, Some(data.valid_until)))));
         self.prefixes.retain(|_, data| !data.valid_until.passed(now));
+        self.ended.retain(|prefix, (autonomous, _)| {
+            own.values().any(|address| {
+                Prefix::covering(address.key.address, address.key.prefix_length) == *prefix
+                    && (address.from_router_advertisement || *autonomous && !address.permanent)
+            })
+        });
+    }
+
+    fn expire(&mut self, now: BootTime) {
         self.servers.retain(|(_, until)| !until.passed(now));
         self.search.retain(|(_, until)| !until.passed(now));
         self.pref64.retain(|(_, until)| !until.passed(now));
         self.resolvers.retain(|(_, until)| !until.passed(now));
         let spokesman = self.spokesman.filter(|_| {
             !(self.prefixes.is_empty()
+                && self.ended.is_empty()
                 && self.servers.is_empty()
                 && self.search.is_empty()
                 && self.pref64.is_empty()
@@ -171,7 +211,14 @@ impl Domain {
             valid_lifetime: left(now, data.valid_until),
             preferred_lifetime: left(now, data.preferred_until),
         };
-        says.prefixes = self.prefixes.iter().map(prefix).collect();
+        let ended = |(prefix, (autonomous, _)): (&Prefix, &(bool, Option<BootTime>))| PrefixInformation {
+            prefix: *prefix,
+            on_link: true,
+            autonomous: *autonomous,
+            valid_lifetime: 0,
+            preferred_lifetime: 0,
+        };
+        says.prefixes = self.prefixes.iter().map(prefix).chain(self.ended.iter().map(ended)).collect();
         says.dns_servers = timed(now, &self.servers);
         says.search_domains = timed(now, &self.search);
         says.pref64 = timed(now, &self.pref64);

@@ -17,7 +17,8 @@ use common::host::SETTINGS;
 use driver::{Driver, Shape};
 use mif_core::configuration::Element;
 use mif_core::engine::Engine;
-use mif_core::event::Event;
+use mif_core::event::{Address, Event};
+use mif_core::facts::LinkFacts;
 use mif_core::pvd::{Family, Origin, Pvd, PvdKey};
 use mif_core::recording::{Line, Recorded};
 use proptest::prelude::*;
@@ -177,6 +178,13 @@ proptest! {
         }
         driver.take(&Step::Event(Event::ResyncEnd));
         driver.take(&Step::Pass(step::LONGEST_LIFETIME));
+        // The kernel does the same with addresses, and what they were made from need not be known any more.
+        let made = |address: &&Address| !address.permanent || address.from_router_advertisement;
+        let facts = driver.engine().facts();
+        let links = facts.ifindexes().filter_map(|ifindex| facts.link(ifindex));
+        let addresses = links.flat_map(LinkFacts::addresses).map(|fact| &fact.address);
+        let ended: Vec<_> = addresses.filter(made).map(|address| address.key).collect();
+        ended.into_iter().for_each(|key| driver.see(Event::AddressGone { key }));
         let batch = driver.settle();
         for ifindex in driver.engine().facts().ifindexes() {
             let facts = driver.engine().facts().link(ifindex).unwrap();

@@ -6,7 +6,7 @@ use crate::driver::Driver;
 use crate::ground::Place;
 use crate::step::{BEGINNING, Step};
 use mif_core::BootTime;
-use mif_core::event::{Event, Ifindex, LeaseClient, LinkKind};
+use mif_core::event::{Address, Event, Ifindex, LeaseClient, LinkKind};
 use std::collections::BTreeMap;
 
 /// All links and what was heard on them.
@@ -48,13 +48,17 @@ impl World {
             driver.see(event);
         }
         for place in self.places.values_mut() {
-            place.observe(self.now);
             if place.link.is_none() {
                 place.vanish();
             }
+            place.believed.extend(place.addresses.clone());
+            place.observe(self.now);
         }
         self.live(meanwhile, driver);
         driver.see(Event::ResyncEnd);
+        for place in self.places.values_mut() {
+            place.believed = place.addresses.clone();
+        }
         self.pass_to(driver.now());
         self.places.retain(|_, place| place.link.is_some());
     }
@@ -94,8 +98,11 @@ impl World {
             self.show(&Event::LinkGone { ifindex: link.ifindex }, driver);
         }
         self.change(event);
+        let now = self.now;
+        if let Event::Address(Address { key, .. }) | Event::AddressGone { key } = event {
+            self.place(key.ifindex).believe(now, event);
+        }
         if let Event::Link(link) = event {
-            let now = self.now;
             self.place(link.ifindex).observe(now);
         }
         driver.see(event.clone());
@@ -132,7 +139,8 @@ impl World {
                 self.place(route.ifindex).routes.remove(&route);
             }
             Event::RouterAdvertisement { ifindex, router, advertisement } => {
-                self.place(ifindex).heard.hear(now, router, &advertisement);
+                let place = self.place(ifindex);
+                place.heard.hear(now, router, &advertisement, &place.believed);
             }
             Event::Lease { ifindex, lease, .. } => {
                 self.place(ifindex).lease = Some(*lease).filter(|lease| !lease.expires.passed(now));

@@ -14,6 +14,7 @@ mod captive_portal;
 mod carrier;
 mod defaults;
 mod dhcpv6;
+mod ended_prefixes;
 mod explicit;
 mod explicit_caps;
 mod explicit_ipv4;
