@@ -85,6 +85,33 @@ fn a_bridge_has_the_pvds_and_its_ports_have_none() {
     });
 }
 
+/// Nobody flushes the addresses of the port, and nobody takes it down.
+#[test]
+fn a_port_has_no_pvds_from_the_moment_on_that_it_is_one_and_none_of_before_when_it_is_none_any_more() {
+    universe::run(async |universe| {
+        let cable = cable(&universe).await;
+        cable.near().add_address("192.0.2.7/24");
+        let host = ServedHost::start(&universe).await;
+        Radvd::on(cable.far().node(), "lan").prefix("2001:db8:1::/64").start().await;
+        let id = |link: &str| format!("implicit:{link}:ipv6:{}", cable.far().link_local());
+        let before = host.pvd_where(&id("eth1"), |pvd| !pvd.addresses.is_empty()).await;
+        host.pvd("implicit:eth1:ipv4").await;
+
+        let node = universe.host();
+        node.ip("link add br0 type bridge");
+        node.ip("link set br0 up");
+        node.ip("link set eth1 master br0");
+        host.until("no PvD on the port", |state| ids_on(state, "eth1").is_empty().then_some(())).await;
+        host.pvd_where(&id("br0"), |pvd| !pvd.addresses.is_empty()).await;
+        assert_eq!(ids_on(&host.state().await, "eth1"), [""; 0], "the router is the bridge's");
+
+        node.ip("link set eth1 nomaster");
+        let after = host.pvd_where(&id("eth1"), |pvd| !pvd.addresses.is_empty()).await;
+        assert_ne!(after.path, before.path);
+        host.pvd("implicit:eth1:ipv4").await;
+    });
+}
+
 #[test]
 fn a_link_with_a_new_name_keeps_its_pvds_and_their_ids() {
     universe::run(async |universe| {

@@ -116,6 +116,10 @@ pub struct Link {
     pub kind: LinkKind,
     /// Whether it carries packets.
     pub state: LinkState,
+    /// The link that it is a port of (bridge, bond, team, Open vSwitch): what comes in is that one's. Not where a master
+    /// only chooses another routing table (VRF).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Ifindex>,
 }
 
 /// The sort of a link, as far as people care.

@@ -39,7 +39,7 @@ pub struct LinkFacts {
 /// Whether facts of a link may be believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carrier {
-    /// Down for longer than the grace, or never seen up: nothing learnt on it holds.
+    /// Down for longer than the grace, never seen up, or a port of another link: nothing learnt on it holds.
     #[default]
     Down,
     /// Lost at this moment: everything stays until the grace is over.
@@ -150,7 +150,16 @@ impl LinkFacts {
     }
 
     pub(super) fn set_link(&mut self, now: BootTime, link: Link) {
-        self.carrier = match (self.carrier, link.state) {
+        let state = link.state;
+        let is_port = link.master.is_some();
+        self.link = Some(link);
+        self.named = true;
+        if is_port {
+            // To a port nothing comes in. The grace is for a cable that is pulled and put back.
+            self.forget_network();
+            return;
+        }
+        self.carrier = match (self.carrier, state) {
             (Carrier::UpSince(since), LinkState::Up) => Carrier::UpSince(since),
             (Carrier::LostAt(_), LinkState::Up) => Carrier::UpSince(now),
             (Carrier::Down, LinkState::Up) => {
@@ -160,8 +169,10 @@ impl LinkFacts {
             (Carrier::UpSince(_), LinkState::Down | LinkState::Dormant) => Carrier::LostAt(now),
             (carrier @ (Carrier::LostAt(_) | Carrier::Down), LinkState::Down | LinkState::Dormant) => carrier,
         };
-        self.link = Some(link);
-        self.named = true;
+    }
+
+    fn is_port(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.master.is_some())
     }
 
     pub(super) fn put_address(&mut self, now: BootTime, address: Address) -> Option<Overflow> {
@@ -224,8 +235,9 @@ impl LinkFacts {
         router: Ipv6Addr,
         advertisement: &RouterAdvertisement,
     ) -> Option<Overflow> {
-        // A host that routes hears itself, and what it tells others is not its own configuration.
-        if self.addresses.keys().any(|key| key.address == IpAddr::V6(router)) {
+        // What a port hears is its master's. A host that routes hears itself, and what it tells others is not its own
+        // configuration.
+        if self.is_port() || self.addresses.keys().any(|key| key.address == IpAddr::V6(router)) {
             return None;
         }
         self.discovery.answer();
@@ -345,11 +357,16 @@ impl LinkFacts {
         if let Carrier::LostAt(lost) = self.carrier
             && lost.after(grace).passed(now)
         {
-            self.carrier = Carrier::Down;
-            self.routers.clear();
-            self.told.end_with_carrier();
-            self.inquiries = Inquiries::default();
+            self.forget_network();
         }
+    }
+
+    /// Ends the belief in what was learnt on the link.
+    fn forget_network(&mut self) {
+        self.carrier = Carrier::Down;
+        self.routers.clear();
+        self.told.end_with_carrier();
+        self.inquiries = Inquiries::default();
     }
 
     /// Drops what has run out at `now`; `grace` is how long a link without carrier is believed.

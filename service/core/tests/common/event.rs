@@ -31,7 +31,7 @@ pub fn link(ifindex: Ifindex, state: LinkState) -> Link {
         TUN0 => ("tun0".to_owned(), LinkKind::Tunnel),
         other => (format!("veth{other}"), LinkKind::Ethernet),
     };
-    Link { ifindex, name, alias: None, kind, state }
+    Link { ifindex, name, alias: None, kind, state, master: None }
 }
 
 /// A link that is up, new or changed.
@@ -42,6 +42,11 @@ pub fn up(ifindex: Ifindex) -> Event {
 /// A link without carrier, new or changed.
 pub fn down(ifindex: Ifindex) -> Event {
     Event::Link(link(ifindex, LinkState::Down))
+}
+
+/// A link that is up and a port of another.
+pub fn port(ifindex: Ifindex, master: Ifindex) -> Event {
+    Event::Link(Link { master: Some(master), ..link(ifindex, LinkState::Up) })
 }
 
 /// A link is gone.

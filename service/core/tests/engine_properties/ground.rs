@@ -23,6 +23,8 @@ pub struct Place {
     pub lease: Option<Lease>,
     /// What still holds of what the DHCPv6 client said.
     pub dhcpv6: Option<Dhcpv6Lease>,
+    /// Seen as a port of another link.
+    pub is_port: bool,
     carrier: Carrier,
     kind: Option<LinkKind>,
 }
@@ -39,10 +41,16 @@ enum Carrier {
 impl Place {
     /// Somebody looks at the link.
     pub fn observe(&mut self, now: BootTime) {
-        let Some((kind, state)) = self.link.as_ref().map(|link| (link.kind, link.state)) else { return };
+        let Some(link) = self.link.as_ref() else { return };
+        let (kind, state, is_port) = (link.kind, link.state, link.master.is_some());
         if self.kind.replace(kind).is_some_and(|known| known != kind) {
             self.distrust();
             self.believed = self.addresses.clone();
+        }
+        self.is_port = is_port;
+        if is_port {
+            self.distrust();
+            return;
         }
         let up = state == LinkState::Up;
         self.carrier = match self.carrier {

@@ -120,12 +120,14 @@ fn a_link() -> impl Strategy<Value = Link> {
     ];
     let name = prop_oneof![6 => Just(None), 1 => select(vec!["wan", "eth0"]).prop_map(Some)];
     let alias = prop_oneof![6 => Just(None), 1 => select(vec!["", "uplink"]).prop_map(Some)];
-    (ifindex(), state, kind, name, alias).prop_map(|(ifindex, state, kind, name, alias)| {
+    let master = option::weighted(0.1, ifindex());
+    (ifindex(), state, kind, name, alias, master).prop_map(|(ifindex, state, kind, name, alias, master)| {
         let usual = link(ifindex, state);
         Link {
             kind: kind.unwrap_or(usual.kind),
             name: name.map_or(usual.name, ToOwned::to_owned),
             alias: alias.map(ToOwned::to_owned),
+            master,
             ..usual
         }
     })

@@ -140,7 +140,9 @@ impl World {
             }
             Event::RouterAdvertisement { ifindex, router, advertisement } => {
                 let place = self.place(ifindex);
-                place.heard.hear(now, router, &advertisement, &place.believed);
+                if !place.is_port {
+                    place.heard.hear(now, router, &advertisement, &place.believed);
+                }
             }
             Event::Lease { ifindex, lease, .. } => {
                 self.place(ifindex).lease = Some(*lease).filter(|lease| !lease.expires.passed(now));

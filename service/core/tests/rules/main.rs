@@ -27,6 +27,7 @@ mod leases;
 mod links;
 mod own_addresses;
 mod own_dhcp;
+mod ports;
 mod resync;
 mod revision;
 mod routers;

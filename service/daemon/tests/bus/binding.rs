@@ -29,6 +29,7 @@ fn with_neighbour<F: Future<Output = ()>>(test: impl FnOnce(Rig, String) -> F) {
         alias: None,
         kind: LinkKind::Ethernet,
         state: LinkState::Up,
+        master: None,
     };
     let events = vec![Event::Link(link), address(ifindex("eth0"), 1), address(ifindex("eth0"), 3)];
     with_service(events, |mut rig| async move {
@@ -336,6 +337,7 @@ fn datagrams_go_to_several_peers() {
             alias: None,
             kind: LinkKind::Ethernet,
             state: LinkState::Up,
+            master: None,
         };
         with_service(vec![Event::Link(link), address(ifindex("eth0"), 1)], |mut rig| async move {
             let pvd = rig.pvd("implicit:eth0:ipv4").await;

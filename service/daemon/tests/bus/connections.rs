@@ -31,6 +31,7 @@ fn with_neighbour<F: Future<Output = ()>>(test: impl FnOnce(Rig, String, String)
         alias: None,
         kind: LinkKind::Ethernet,
         state: LinkState::Up,
+        master: None,
     };
     let events = vec![Event::Link(link), address(ifindex("eth0"), 1)];
     with_service(events, |mut rig| async move {

@@ -48,6 +48,7 @@ fn with_two_links<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
             alias: None,
             kind: LinkKind::Ethernet,
             state: LinkState::Up,
+            master: None,
         })
     };
     let events = vec![link("eth0"), address(ifindex("eth0"), 1), link("eth1"), address(ifindex("eth1"), 9)];

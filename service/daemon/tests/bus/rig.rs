@@ -279,7 +279,14 @@ pub fn path(text: &str) -> zbus::ObjectPath<'_> {
 
 /// A link that is up, or not.
 pub fn link(ifindex: Ifindex, state: LinkState) -> Link {
-    Link { ifindex, name: format!("eth{}", ifindex - 1), alias: None, kind: LinkKind::Ethernet, state }
+    Link {
+        ifindex,
+        name: format!("eth{}", ifindex - 1),
+        alias: None,
+        kind: LinkKind::Ethernet,
+        state,
+        master: None,
+    }
 }
 
 /// Ethernet links are called eth0 and so on, from number 2.

@@ -27,6 +27,7 @@ fn nowhere() -> Vec<Event> {
         alias: None,
         kind: LinkKind::Ethernet,
         state: LinkState::Up,
+        master: None,
     };
     vec![Event::Link(link), address(ifindex, 1), crate::rig::lease(ifindex, "192.0.2.53")]
 }

@@ -96,6 +96,7 @@ mod tests {
             state: LinkState::Up,
             kind: KindHint::Guess(LinkKind::Ethernet),
             admin_up: true,
+            master: None,
         };
         assert_eq!(drivers.kind(&link), LinkKind::Ethernet);
         let known = LinkMessage { kind: KindHint::Known(LinkKind::Bond), ..link };

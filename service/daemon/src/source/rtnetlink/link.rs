@@ -1,13 +1,16 @@
 //! RTM_NEWLINK and RTM_DELLINK, read attribute by attribute: a name that is no text, or an attribute of a later
 //! kernel, must not hide the link.
 
-use super::message::{attributes, read_bytes};
+use super::message::{attributes, read_bytes, read_u32};
 use mif_core::event::{Ifindex, LinkKind, LinkState};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkLayerType, State};
 
 /// `struct ifinfomsg`.
 const HEADER_LENGTH: usize = 16;
+/// Inside of IFLA_LINKINFO: the driver of the link, and that of its master.
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
 
 /// What a link message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(super) struct LinkMessage {
     pub(super) kind: KindHint,
     /// Set up by the administrator, whatever the carrier.
     pub(super) admin_up: bool,
+    /// The link that it is a port of.
+    pub(super) master: Option<Ifindex>,
 }
 
 /// How far a link message tells the kind of the link.
@@ -41,6 +46,8 @@ pub(super) fn decode(payload: &[u8]) -> Option<LinkMessage> {
     let mut alias = None;
     let mut operational = State::Unknown;
     let mut info_kind = None;
+    let mut master = None;
+    let mut port_kind = None;
     for (kind, value) in attributes(payload.get(HEADER_LENGTH..)?) {
         match kind {
             libc::IFLA_IFNAME => name = Some(read_bytes(value)).filter(|name| !name.is_empty()),
@@ -48,7 +55,11 @@ pub(super) fn decode(payload: &[u8]) -> Option<LinkMessage> {
             libc::IFLA_OPERSTATE => {
                 operational = value.first().map_or(State::Unknown, |state| State::from(*state))
             }
-            libc::IFLA_LINKINFO => info_kind = info_kind_of(value),
+            libc::IFLA_MASTER => master = read_u32(value),
+            libc::IFLA_LINKINFO => {
+                info_kind = inside(value, IFLA_INFO_KIND);
+                port_kind = inside(value, IFLA_INFO_SLAVE_KIND);
+            }
             libc::IFLA_WIRELESS => return None,
             _ => {}
         }
@@ -60,6 +71,7 @@ pub(super) fn decode(payload: &[u8]) -> Option<LinkMessage> {
         state: state_of(header.flags, operational),
         kind: kind_of(header.flags, header.link_layer_type, info_kind),
         admin_up: header.flags.contains(LinkFlags::Up),
+        master: master.filter(|_| port_kind.is_some_and(takes_what_comes_in)),
     })
 }
 
@@ -73,9 +85,15 @@ fn header_of(payload: &[u8]) -> Option<LinkHeader> {
     (header.interface_family == AddressFamily::Unspec && header.index != 0).then_some(header)
 }
 
-fn info_kind_of(link_info: &[u8]) -> Option<&[u8]> {
-    const IFLA_INFO_KIND: u16 = 1;
-    attributes(link_info).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| read_bytes(value))
+/// The text of this attribute inside of IFLA_LINKINFO.
+fn inside(link_info: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(link_info).find(|(kind, _)| *kind == wanted).map(|(_, value)| read_bytes(value))
+}
+
+/// Whether a master made by this driver takes for itself what its ports receive. A VRF does not, and what else has
+/// masters is not known to.
+fn takes_what_comes_in(port_kind: &[u8]) -> bool {
+    matches!(port_kind, b"bridge" | b"bond" | b"team" | b"openvswitch")
 }
 
 fn state_of(flags: LinkFlags, operational: State) -> LinkState {
@@ -139,7 +157,7 @@ mod tests {
 
     use super::*;
     use netlink_packet_core::{DefaultNla, Emitable};
-    use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo};
+    use netlink_packet_route::link::{InfoKind, InfoPortKind, LinkAttribute, LinkInfo};
 
     const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::LowerUp);
 
@@ -173,9 +191,27 @@ mod tests {
             state: LinkState::Up,
             kind: KindHint::Guess(LinkKind::Ethernet),
             admin_up: true,
+            master: None,
         };
         assert_eq!(decode(&bytes), Some(expected));
         assert_eq!(decode_gone(&bytes), Some(7));
+    }
+
+    #[test]
+    fn a_master_counts_where_it_takes_what_comes_in() {
+        let master = |port_kind: Option<&str>| {
+            let port_kind = port_kind.map(|kind| LinkInfo::PortKind(InfoPortKind::Other(kind.to_owned())));
+            let info = LinkAttribute::LinkInfo(port_kind.into_iter().collect());
+            let attributes = vec![name(), LinkAttribute::Controller(9), info];
+            decode(&built(UP, LinkLayerType::Ether, attributes)).expect("a link").master
+        };
+        for kind in ["bridge", "bond", "team", "openvswitch"] {
+            assert_eq!(master(Some(kind)), Some(9), "{kind}");
+        }
+        assert_eq!(master(Some("vrf")), None, "the link has its addresses and routers as before");
+        assert_eq!(master(None), None);
+        let no_master = vec![name(), LinkAttribute::LinkInfo(vec![LinkInfo::PortKind(InfoPortKind::Bridge)])];
+        assert_eq!(decode(&built(UP, LinkLayerType::Ether, no_master)).expect("a link").master, None);
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl View {
             alias: message.alias.as_deref().map(text::escape),
             kind: self.drivers.kind(&message),
             state: message.state,
+            master: message.master,
         }));
     }
 
