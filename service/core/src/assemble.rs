@@ -16,9 +16,9 @@ use crate::BootTime;
 use crate::configuration::{Configuration, Element, Preference, Prefix, PrefixData, RouteData, RouteKey};
 use crate::event::{Address, LinkKind, LinkState, Route};
 use crate::facts::{Carrier, LinkFacts};
+use crate::limits;
 use crate::pvd::{AddressState, Family, PvdAddress, PvdKey};
 use crate::shared::Shared;
-use crate::{limits, ra};
 use std::collections::BTreeMap;
 
 /// A provisioning domain as the facts make it, without identity.
@@ -39,6 +39,8 @@ pub struct Assembly {
     pub pvds: BTreeMap<PvdKey, Draft>,
     /// When time alone may change them, besides the expiry of facts: an address has waited long enough.
     pub wake: Option<BootTime>,
+    /// Whether an element gave more servers, domains or routers than it may.
+    pub cut: bool,
 }
 
 /// The provisioning domains that `facts` make at `now`. Facts that have run out must be gone already.
@@ -59,7 +61,7 @@ pub fn assemble(facts: &LinkFacts, now: BootTime) -> Assembly {
     settings::join(facts, by_hand, &mut assembly);
     fetched::assemble(facts, &mut assembly);
     for draft in assembly.pvds.values_mut() {
-        draft.cut_to_limits();
+        assembly.cut |= draft.cut_to_limits();
     }
     assembly
 }
@@ -122,8 +124,9 @@ impl Draft {
         self.addresses.iter().any(PvdAddress::usable)
     }
 
-    /// Applies the caps, usable addresses first, and brings the addresses into ascending order.
-    fn cut_to_limits(&mut self) {
+    /// Applies the caps, usable addresses first, and brings the addresses into ascending order. Whether an element gave
+    /// more servers, domains or routers than it may.
+    fn cut_to_limits(&mut self) -> bool {
         // One address with several prefix lengths is told once, as what it is good for.
         self.addresses.sort_by_key(|address| (address.address, !address.usable(), address.prefix_length));
         self.addresses.dedup_by_key(|address| address.address);
@@ -132,18 +135,13 @@ impl Draft {
             self.addresses.truncate(limits::ADDRESSES_PER_PVD);
             self.addresses.sort_by_key(|address| address.address);
         }
-        self.elements.values_mut().for_each(|gave| cut_configuration(gave));
+        self.elements.values_mut().fold(false, |cut, gave| cut_configuration(gave) | cut)
     }
 }
 
 /// Leases come with lists of any length; what comes from elsewhere is cut already.
-fn cut_configuration(configuration: &mut Configuration) {
-    configuration.dns_servers.truncate(limits::SERVERS_PER_PVD);
-    configuration.ntp_servers.truncate(limits::SERVERS_PER_PVD);
-    configuration.nis_servers.truncate(limits::SERVERS_PER_PVD);
-    configuration.search_domains.truncate(limits::DOMAINS_PER_PVD);
-    configuration.routers.truncate(limits::ROUTERS_PER_PVD);
-    configuration.encrypted_dns.truncate(ra::MAX_ENCRYPTED_DNS);
+fn cut_configuration(configuration: &mut Configuration) -> bool {
+    let cut = configuration.cut_lists();
     // Default routes come first in this order, so that they stay.
     while configuration.routes.len() > limits::ROUTES_PER_INTERFACE {
         configuration.routes.pop_last();
@@ -151,6 +149,7 @@ fn cut_configuration(configuration: &mut Configuration) {
     while configuration.prefixes.len() > limits::ROUTES_PER_INTERFACE {
         configuration.prefixes.pop_last();
     }
+    cut
 }
 
 fn state_of(address: &Address) -> AddressState {

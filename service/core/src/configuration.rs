@@ -3,6 +3,7 @@
 use crate::BootTime;
 use crate::captive_portal::Captivity;
 use crate::pvd_info::AdditionalInformation;
+use crate::{limits, ra};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -404,6 +405,16 @@ impl Configuration {
         keep_first(&mut self.additional_information, &later.additional_information);
     }
 
+    /// Cuts the lists to what one provisioning domain may have, the last items first; whether any was longer.
+    pub fn cut_lists(&mut self) -> bool {
+        cut(&mut self.dns_servers, limits::SERVERS_PER_PVD)
+            | cut(&mut self.ntp_servers, limits::SERVERS_PER_PVD)
+            | cut(&mut self.nis_servers, limits::SERVERS_PER_PVD)
+            | cut(&mut self.search_domains, limits::DOMAINS_PER_PVD)
+            | cut(&mut self.routers, limits::ROUTERS_PER_PVD)
+            | cut(&mut self.encrypted_dns, ra::MAX_ENCRYPTED_DNS)
+    }
+
     /// Whether [`join`](Self::join) of nothing and this is this.
     pub fn repeats_nothing(&self) -> bool {
         !repeats(&self.dns_servers)
@@ -435,6 +446,12 @@ fn extend_without_repeats<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
             list.push(item.clone());
         }
     }
+}
+
+fn cut<T>(list: &mut Vec<T>, cap: usize) -> bool {
+    let longer = list.len() > cap;
+    list.truncate(cap);
+    longer
 }
 
 fn keep_first<T: Clone>(value: &mut Option<T>, later: &Option<T>) {

@@ -72,6 +72,8 @@ pub struct Target<'a> {
     pub refreshed: &'a mut bool,
     /// Set when there is no room for a provisioning domain that is new.
     pub crowded: &'a mut bool,
+    /// Set when elements gave more together than is shown.
+    pub cut: &'a mut bool,
 }
 
 impl Target<'_> {
@@ -203,7 +205,7 @@ impl PublishedPvd {
             ifindex: interface.ifindex,
             family: draft.family,
             addresses: draft.addresses,
-            used: join(&draft.elements),
+            used: join(&draft.elements, target.cut),
             elements: draft.elements,
             revision: 1,
             link_up: carries(interface.state),
@@ -229,7 +231,7 @@ impl PublishedPvd {
         let new = Arc::new(Pvd {
             family: draft.family,
             addresses: draft.addresses,
-            used: join(&draft.elements),
+            used: join(&draft.elements, target.cut),
             elements: draft.elements,
             revision: old.revision.saturating_add(u32::from(!elements.is_empty())),
             link_up,
@@ -308,8 +310,8 @@ fn same_but_deadlines(old: &Pvd, new: &Pvd) -> bool {
     old.family == new.family && old.addresses.iter().map(shape).eq(new.addresses.iter().map(shape))
 }
 
-fn join(elements: &BTreeMap<Element, Shared<Configuration>>) -> Shared<Configuration> {
-    // Mostly there is one, and all of it is used: that need not be there twice.
+fn join(elements: &BTreeMap<Element, Shared<Configuration>>, cut: &mut bool) -> Shared<Configuration> {
+    // Mostly there is one, and all of it is used: that need not be there twice. It is no longer than it may be.
     if let Some((_, only)) = elements.first_key_value()
         && elements.len() == 1
         && only.repeats_nothing()
@@ -317,10 +319,11 @@ fn join(elements: &BTreeMap<Element, Shared<Configuration>>) -> Shared<Configura
         return only.clone();
     }
     // Element's order is the order of joining.
-    let joined = elements.values().fold(Configuration::default(), |mut used, configuration| {
+    let mut joined = elements.values().fold(Configuration::default(), |mut used, configuration| {
         used.join(configuration);
         used
     });
+    *cut |= joined.cut_lists();
     joined.into()
 }
 

@@ -258,12 +258,14 @@ impl Engine {
         // Other sources may be ahead of the kernel's own word of a link.
         let Some(link) = link else { return };
         let mut crowded = false;
+        let mut cut = assembly.cut;
         let mut target = Target {
             snapshot: &mut self.snapshot,
             changes: &mut batch.changes,
             serials: &mut self.serials,
             refreshed: &mut batch.refreshed,
             crowded: &mut crowded,
+            cut: &mut cut,
         };
         let published = self.published.entry(ifindex);
         let published = published.or_insert_with(|| Published::appear(birth, &link, &mut target));
@@ -275,6 +277,9 @@ impl Engine {
             if !std::mem::replace(&mut self.noticed_crowd, true) {
                 batch.notices.push(Notice { ifindex: 0, overflow: Overflow::Pvds });
             }
+        }
+        if cut && self.facts.notice(ifindex, Overflow::Configuration) {
+            batch.notices.push(Notice { ifindex, overflow: Overflow::Configuration });
         }
     }
 
@@ -311,6 +316,7 @@ impl Engine {
             serials: &mut self.serials,
             refreshed: &mut batch.refreshed,
             crowded: &mut false,
+            cut: &mut false,
         });
     }
 

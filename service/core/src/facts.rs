@@ -58,6 +58,8 @@ pub enum Overflow {
     Routers,
     /// More prefixes, routes, servers or domains from one router than are remembered.
     RouterOptions,
+    /// More servers, domains or routers in one provisioning domain than are shown.
+    Configuration,
 }
 
 /// What one event did to the facts.
@@ -113,6 +115,11 @@ impl Facts {
             self.links.remove(&ifindex);
         }
         self.links.get_mut(&ifindex)
+    }
+
+    /// Whether this cap was not hit on a link before. Counts it as hit.
+    pub fn notice(&mut self, ifindex: Ifindex, overflow: Overflow) -> bool {
+        self.links.get_mut(&ifindex).is_some_and(|facts| facts.notice(overflow))
     }
 
     /// The links that are known.

@@ -6,9 +6,11 @@ use crate::common::at;
 use crate::common::event::{ETH0, ETH1, STATIC, address, gone, route, up};
 use crate::common::host::{Host, SETTINGS};
 use crate::common::lease::lease;
+use crate::common::told::{dhcpv6, set as set_by};
+use crate::common::{events, ip};
 use mif_core::configuration::Element;
 use mif_core::engine::{Engine, Notice};
-use mif_core::event::{Event, Ifindex};
+use mif_core::event::{Event, Ifindex, SettingsManager};
 use mif_core::facts::Overflow;
 use mif_core::limits;
 use mif_core::snapshot::Snapshot;
@@ -120,6 +122,41 @@ fn a_lease_that_goes_on_and_on_is_cut() {
     assert_eq!(gave.ntp_servers.len(), limits::SERVERS_PER_PVD);
     assert_eq!(gave.routers.len(), limits::ROUTERS_PER_PVD);
     assert_eq!(gave.routes.len(), limits::ROUTES_PER_INTERFACE);
+}
+
+/// Each element has as many as there may be; together they have no more.
+#[test]
+fn what_is_used_of_several_elements_is_cut_as_each_of_them_is() {
+    let mut host = host();
+    let server = |of: &str, number: usize| format!("2001:db8:{of}::{number:x}");
+    let all = |of: &'static str| (0..limits::SERVERS_PER_PVD).map(move |number| server(of, number));
+    let domains =
+        |of: &'static str| (0..limits::DOMAINS_PER_PVD).map(move |number| format!("{of}{number}.test"));
+    let words = all("a").fold(advertisement(ETH0, "fe80::1").other(), |words, dns| words.dns(&dns, 900));
+    let words = domains("a").fold(words, |words, domain| words.search(&domain, 900));
+    let given = all("b").fold(dhcpv6(ETH0), |words, dns| words.dns(&dns));
+    let set: Vec<String> = all("c").chain(domains("c")).collect();
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    host.see(events![words, given, set_by(ETH0, SettingsManager::NetworkManager, &set)]);
+
+    let id = "implicit:eth0:ipv6:fe80::1";
+    assert_eq!(host.elements(id), ["ra", "dhcpv6", "static"]);
+    for element in [Element::Ra, Element::Dhcpv6, Element::Static] {
+        assert_eq!(host.gave(id, element).dns_servers.len(), limits::SERVERS_PER_PVD);
+    }
+    let used = &host.pvd(id).used;
+    assert_eq!(used.dns_servers, host.gave(id, Element::Ra).dns_servers);
+    assert_eq!(used.search_domains, host.gave(id, Element::Ra).search_domains);
+    assert_eq!(host.last().notices, [notice(ETH0, Overflow::Configuration)]);
+    // Half of the first makes room for half of the second.
+    let words =
+        all("a").take(16).fold(advertisement(ETH0, "fe80::1").other(), |words, dns| words.dns(&dns, 0));
+    host.see([words]);
+    let used: Vec<String> = host.pvd(id).used.dns_servers.iter().map(ToString::to_string).collect();
+    let expected: Vec<String> =
+        all("a").skip(16).chain(all("b").take(16)).map(|it| ip(&it).to_string()).collect();
+    assert_eq!(used, expected);
+    assert_eq!(host.last().notices, [], "said once");
 }
 
 #[test]
