@@ -5,6 +5,7 @@ use super::{FetchPolicy, HttpsUrl, Subject, Topic, UrlHost, Wanted};
 use crate::address_selection::is_link_local;
 use crate::assemble::Draft;
 use crate::facts::LinkFacts;
+use crate::plan::can_be_asked;
 use crate::pvd::PvdKey;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +21,7 @@ pub fn wanted(
     let link_up = facts.up_since().is_some();
     for (key, draft) in pvds {
         let has_address = link_up && has_source(draft);
-        let names = has_address && draft.elements.values().any(|gave| !gave.dns_servers.is_empty());
+        let names = has_address && has_resolver(draft);
         let information = policy.additional_information.then(|| information(facts, key)).flatten();
         let portal = policy.captive_portal.then(|| portal(facts, key, draft)).flatten();
         for (topic, wanted) in information.into_iter().chain(portal) {
@@ -59,6 +60,13 @@ fn is_by_name(
 ) -> Option<bool> {
     let known = facts.fetches().is_by_name(topic, subject);
     known.or_else(|| Some(matches!(url()?.host(), UrlHost::Name(_))))
+}
+
+/// Whether there is a server to look names up with, in the clear or not (RFC 9463).
+fn has_resolver(draft: &Draft) -> bool {
+    let gave = || draft.elements.values();
+    gave().any(|gave| !gave.dns_servers.is_empty())
+        || gave().any(|gave| gave.encrypted_dns.iter().any(can_be_asked))
 }
 
 /// Whether there is an address to ask from: not before duplicate address detection has ended.

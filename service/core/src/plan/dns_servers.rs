@@ -178,6 +178,11 @@ fn designated(pvd: &Pvd) -> Vec<DnsServer> {
     servers
 }
 
+/// Whether the network says of `resolver` where it is, and one of the protocols that are known here.
+pub fn can_be_asked(resolver: &EncryptedDns) -> bool {
+    !resolver.addresses.is_empty() && !protocols(resolver).is_empty()
+}
+
 /// What can be spoken with `resolver`, in the order to try: TLS gets through most firewalls that know of DNS, HTTPS
 /// through most of the others.
 fn protocols(resolver: &EncryptedDns) -> Vec<DnsProtocol> {

@@ -24,7 +24,7 @@ mod tests;
 
 pub use bind::{BindPlan, BindRequest, CallerSocket, SocketKind, SocketRules, bind};
 pub use connect::{ConnectPlan, ConnectRequest, Protocol, connect, connect_behind, nat64_question};
-pub use dns_servers::{DnsProtocol, DnsServer, Encryption, NamedResolvers};
+pub use dns_servers::{DnsProtocol, DnsServer, Encryption, NamedResolvers, can_be_asked};
 pub use explain::{
     ExplainRequest, ExplainedRoute, ExplainedSource, Explanation, RouteVerdict, SourceVerdict, explain,
 };

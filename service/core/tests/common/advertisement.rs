@@ -134,8 +134,12 @@ impl AdvertisementWords {
     }
 
     /// A designated resolver, by its name.
-    pub fn resolver(mut self, name: &str, priority: u16, lifetime: u32) -> Self {
-        let value = EncryptedDns { name: name.to_owned(), priority, ..EncryptedDns::default() };
+    pub fn resolver(self, name: &str, priority: u16, lifetime: u32) -> Self {
+        self.designated(EncryptedDns { name: name.to_owned(), priority, ..EncryptedDns::default() }, lifetime)
+    }
+
+    /// A designated resolver with everything that is told of it.
+    pub fn designated(mut self, value: EncryptedDns, lifetime: u32) -> Self {
         self.says.encrypted_dns.push(Timed { value, lifetime });
         self
     }

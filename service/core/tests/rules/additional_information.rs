@@ -3,9 +3,11 @@
 
 use crate::common::advertisement::{AdvertisementWords, advertisement};
 use crate::common::event::{ETH0, ETH1, address, down, gone, up};
+use crate::common::events;
 use crate::common::host::Host;
+use crate::common::ip;
 use crate::common::web::{answered, failed, information, request, requests};
-use mif_core::configuration::Element;
+use mif_core::configuration::{Element, EncryptedDns};
 use mif_core::engine::{Command, Engine};
 use mif_core::fetch::{FetchFailure, FetchKind, Subject};
 use serde_json::json;
@@ -54,6 +56,28 @@ fn flag_h_has_it_asked_for_once_there_is_an_address() {
     host.see([isp()]);
     host.wait(5);
     assert_eq!(requests(&host).len(), 1, "repeating it asks nothing anew");
+}
+
+/// RFC 9463: names can be looked up where there is no other server, once there is one that says where it is.
+#[test]
+fn a_designated_resolver_is_enough_to_find_the_server_by() {
+    let mut host = Host::started();
+    let says = || advertisement(ETH0, "fe80::1").pvd(ISP).http().prefix("2001:db8:1::/64", 90_000, 90_000);
+    let resolver = |priority| EncryptedDns {
+        priority,
+        name: "dns.isp.example".to_owned(),
+        addresses: vec![ip("2001:db8:1::53")],
+        alpn: vec!["dot".to_owned()],
+        ..EncryptedDns::default()
+    };
+    host.see(events![up(ETH0), says(), address(ETH0, "2001:db8:1::5/64").autoconfigured()]);
+    host.see([says().resolver("dns.isp.example", 1, 600)]);
+    host.see([says().designated(resolver(0), 600)]);
+    host.see([says().designated(EncryptedDns { alpn: vec!["h3".to_owned()], ..resolver(2) }, 600)]);
+    assert_eq!(requests(&host), [], "none of them can be asked");
+    host.see([says().designated(resolver(3), 600).portal("https://portal.isp.example/api")]);
+    let kinds: Vec<FetchKind> = requests(&host).iter().map(|fetch| fetch.subject.kind()).collect();
+    assert_eq!(kinds, [FetchKind::AdditionalInformation, FetchKind::CaptivePortal]);
 }
 
 #[test]
