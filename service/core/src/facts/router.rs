@@ -93,7 +93,7 @@ impl RouterFacts {
                 limits::DOMAINS_PER_PVD,
             )
             & update_list(now, &mut self.pref64, &advertisement.pref64, ra::MAX_PREF64)
-            & update_list(now, &mut self.encrypted_dns, &advertisement.encrypted_dns, ra::MAX_ENCRYPTED_DNS);
+            & update_resolvers(now, &mut self.encrypted_dns, &advertisement.encrypted_dns);
         (!complete).then_some(Overflow::RouterOptions)
     }
 
@@ -355,6 +355,24 @@ impl RouterFacts {
         }
         complete
     }
+}
+
+/// Refreshes the resolvers. What is told anew of a name and priority replaces what was told of them before, and a
+/// lifetime of zero says that the name must not be used any more, whatever else stands beside it (RFC 9463 6.1); but what
+/// the same advertisement gives a lifetime holds.
+fn update_resolvers(
+    now: BootTime,
+    list: &mut Vec<(EncryptedDns, BootTime)>,
+    options: &[Timed<EncryptedDns>],
+) -> bool {
+    list.retain(|(held, _)| {
+        let mut of_name = options.iter().filter(|option| option.value.name == held.name);
+        let outdated =
+            |option: &Timed<EncryptedDns>| option.lifetime == 0 || option.value.priority == held.priority;
+        let renewed = |option: &Timed<EncryptedDns>| option.lifetime > 0 && option.value == *held;
+        !of_name.clone().any(outdated) || of_name.any(renewed)
+    });
+    update_list(now, list, options, ra::MAX_ENCRYPTED_DNS)
 }
 
 /// Refreshes a list in place: an item keeps its position while it lives, so that advertisements that carry the

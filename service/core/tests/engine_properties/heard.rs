@@ -130,6 +130,14 @@ impl Domain {
         refresh(now, &mut self.servers, &says.dns_servers);
         refresh(now, &mut self.search, &says.search_domains);
         refresh(now, &mut self.pref64, &says.pref64);
+        let holds = |one: &EncryptedDns| {
+            says.encrypted_dns.iter().any(|option| option.lifetime != 0 && option.value == *one)
+        };
+        for option in &says.encrypted_dns {
+            let (ends, new) = (option.lifetime == 0, &option.value);
+            let touched = |old: &EncryptedDns| old.name == new.name && (ends || old.priority == new.priority);
+            self.resolvers.retain(|(old, _)| !touched(old) || holds(old));
+        }
         refresh(now, &mut self.resolvers, &says.encrypted_dns);
         self.mtu = says.mtu.or(self.mtu);
         self.portal = says.captive_portal.clone().or(self.portal.take());

@@ -13,6 +13,7 @@ mod caps;
 mod captive_portal;
 mod carrier;
 mod defaults;
+mod designated_resolvers;
 mod dhcpv6;
 mod ended_prefixes;
 mod explicit;
