@@ -387,7 +387,7 @@ impl Engine {
         let (Some(IpAddr::V6(gateway)), Some(facts)) = (route.gateway, self.facts.link(route.ifindex)) else {
             return Preference::Medium;
         };
-        let speaks = facts.routers().iter().filter(|(advertiser, _)| advertiser.router == gateway);
+        let speaks = facts.advertising().filter(|(advertiser, _)| advertiser.router == gateway);
         speaks.filter_map(|(_, router)| router.default_preference()).max().unwrap_or_default()
     }
 

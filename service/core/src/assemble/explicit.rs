@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Makes a draft for each PvD ID that advertisements carry; what several routers say for one is joined, that of the
 /// preferred default router first.
 pub(super) fn assemble(facts: &LinkFacts, assembly: &mut Assembly) {
-    let mut speakers: Vec<_> = facts.routers().iter().filter(|(speaker, _)| speaker.pvd.is_some()).collect();
+    let mut speakers: Vec<_> = facts.advertising().filter(|(speaker, _)| speaker.pvd.is_some()).collect();
     speakers.sort_by_key(|(_, advertised)| Reverse(advertised.default_preference()));
     for (advertiser, advertised) in speakers {
         let draft = assembly.pvds.entry(advertiser.key()).or_insert_with(|| Draft::new(Family::Ipv6));
@@ -23,7 +23,7 @@ pub(super) fn assemble(facts: &LinkFacts, assembly: &mut Assembly) {
 /// exactly one (RFC 8801 3.3).
 pub(super) fn lease_owner(facts: &LinkFacts) -> Option<PvdKey> {
     let mut owner: Option<&Arc<str>> = None;
-    for (advertiser, advertised) in facts.routers() {
+    for (advertiser, advertised) in facts.advertising() {
         let Some(id) = advertiser.pvd.as_ref().filter(|_| advertised.legacy()) else { continue };
         if owner.is_some_and(|known| known != id) {
             return None;

@@ -14,8 +14,7 @@ use std::net::IpAddr;
 const PROTOCOL_RA: u8 = 9;
 
 pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assembly: &mut Assembly) {
-    for (advertiser, advertised) in facts.routers().iter().filter(|(advertiser, _)| advertiser.pvd.is_none())
-    {
+    for (advertiser, advertised) in facts.advertising().filter(|(advertiser, _)| advertiser.pvd.is_none()) {
         let mut draft = Draft::new(Family::Ipv6);
         draft.elements.insert(Element::Ra, advertised.configuration(advertiser.router).into());
         assembly.pvds.insert(advertiser.key(), draft);
@@ -50,7 +49,8 @@ pub(super) fn assemble(facts: &LinkFacts, by_hand: Element, now: BootTime, assem
 
 /// Who an address belongs to.
 enum Owners<'a> {
-    /// The provisioning domains that these feed.
+    /// The provisioning domains that these feed. Nobody's while these advertise nothing any more: what a router took back
+    /// altogether is gone, and an address that the kernel keeps for a while longer makes no new one.
     Advertisers(Vec<(&'a Advertiser, &'a RouterFacts)>),
     /// The one that no router stands behind.
     NoRouter,
@@ -71,7 +71,7 @@ fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, is_leased: bool, now: Bo
         return Owners::NotYet(until);
     }
     // Rule 2: what DHCPv6 gave outside of every prefix may be any implicit one's that asked for it.
-    let managed = facts.routers().iter().filter(|(from, router)| from.pvd.is_none() && router.managed());
+    let managed = facts.advertising().filter(|(from, router)| from.pvd.is_none() && router.managed());
     let managed: Vec<_> = managed.collect();
     if managed.is_empty() { Owners::NoRouter } else { Owners::Advertisers(managed) }
 }
@@ -80,7 +80,7 @@ fn owners<'a>(facts: &'a LinkFacts, fact: &AddressFact, is_leased: bool, now: Bo
 /// did, to where the leased addresses are.
 fn join_dhcpv6(facts: &LinkFacts, assembly: &mut Assembly) {
     let Some((client, lease)) = facts.dhcpv6() else { return };
-    let asked = facts.routers().iter().filter(|(_, advertised)| advertised.other());
+    let asked = facts.advertising().filter(|(_, advertised)| advertised.other());
     let asked: BTreeSet<PvdKey> = asked.map(|(advertiser, _)| advertiser.key()).collect();
     let leased = |address: &PvdAddress| lease.addresses.iter().any(|leased| address.address == *leased);
     let mut given = lease.configuration.clone();
@@ -107,7 +107,7 @@ fn finish_without_router(facts: &LinkFacts, by_hand: Element, assembly: &mut Ass
     for route in facts.routes() {
         let advertised = match route.gateway {
             Some(IpAddr::V6(gateway)) => {
-                facts.routers().keys().any(|advertiser| advertiser.router == gateway)
+                facts.advertising().any(|(advertiser, _)| advertiser.router == gateway)
             }
             Some(IpAddr::V4(_)) | None => false,
         };

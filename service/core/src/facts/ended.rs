@@ -1,8 +1,8 @@
 //! Prefixes that are advertised no more while the kernel still has addresses made from them.
 //!
 //! A router cannot end an address at once: the kernel keeps one for up to two hours more (RFC 4862 5.5.3 e), and it is
-//! a moment late when both end together. Until then such a prefix says whose the address is (contract, rules 3 and 5),
-//! and nothing else.
+//! a moment late when both end together. Until then such a prefix says whose the address is (rule 3), and nothing else:
+//! a provisioning domain exists for as long as something is advertised for it (rule 5).
 
 use super::{AddressFact, Advertiser, RouterFacts};
 use crate::BootTime;

@@ -89,9 +89,15 @@ impl LinkFacts {
         self.routes.keys()
     }
 
-    /// The routers heard here and what they advertise.
+    /// The routers heard here, those among them that advertise nothing any more but did advertise what an address here
+    /// was made from.
     pub const fn routers(&self) -> &BTreeMap<Advertiser, RouterFacts> {
         &self.routers
+    }
+
+    /// The routers that advertise something here.
+    pub fn advertising(&self) -> impl Iterator<Item = (&Advertiser, &RouterFacts)> {
+        self.routers.iter().filter(|(_, facts)| facts.advertises())
     }
 
     /// The DHCPv4 lease, if a client told of one. Of several the first client's counts ([`LeaseClient`]), and of
@@ -415,7 +421,12 @@ impl LinkFacts {
         if !full && colleagues < limits::ROUTERS_PER_PVD {
             return Room::Free;
         }
-        let idle = full && colleagues < limits::ROUTERS_PER_PVD && self.in_use(sender, facts);
+        let elsewhere = colleagues < limits::ROUTERS_PER_PVD;
+        if let Some(silent) = self.silent_advertiser(sender, elsewhere) {
+            self.routers.remove(&silent);
+            return Room::Free;
+        }
+        let idle = elsewhere && self.in_use(sender, facts);
         if let Some(idle) = idle.then(|| self.idle_advertiser(sender)).flatten() {
             self.routers.remove(&idle);
             return Room::Free;
@@ -435,6 +446,12 @@ impl LinkFacts {
         let in_use: Vec<&Advertiser> = in_use.map(|(other, _)| other).collect();
         let used = |of: &Advertiser| in_use.iter().any(|other| *other == of || other.speaks_with(of));
         self.routers.keys().find(|other| !other.speaks_with(sender) && !used(other)).cloned()
+    }
+
+    /// One that advertises nothing any more: of the same provisioning domain as `sender`, or of another.
+    fn silent_advertiser(&self, sender: &Advertiser, elsewhere: bool) -> Option<Advertiser> {
+        let mut silent = self.routers.iter().filter(|(_, facts)| !facts.advertises());
+        silent.find(|(other, _)| elsewhere || other.speaks_with(sender)).map(|(other, _)| other.clone())
     }
 
     /// The other routers that speak for the explicit provisioning domain that `sender` speaks for.
@@ -475,6 +492,7 @@ impl LinkFacts {
         let own = OwnAddresses(&self.addresses);
         self.routers.values_mut().for_each(|router| router.expire(now, own));
         ended::settle(&mut self.routers);
+        self.routers.values_mut().for_each(RouterFacts::expire_untimed);
         self.routers.retain(|_, router| router.alive(now));
     }
 
@@ -503,7 +521,7 @@ impl LinkFacts {
             self.has_leased_address() && facts.legacy() && !rivals.any(|(_, facts)| facts.legacy())
         };
         let covered = |fact: &AddressFact| !fact.address.tentative && facts.owns(&fact.address);
-        self.addresses().any(covered) || leased()
+        facts.advertises() && (self.addresses().any(covered) || leased())
     }
 }
 

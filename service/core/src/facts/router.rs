@@ -101,7 +101,9 @@ impl RouterFacts {
     /// provisioning domain's own is kept by who spoke last, so that it is one thing whichever router tells of it
     /// (RFC 4861 6.3.4: the most recent word counts). Each router keeps its own routes and flags.
     pub fn succeed(&mut self, predecessor: &mut Self) {
-        self.share_untimed(predecessor);
+        if predecessor.advertises() {
+            self.share_untimed(predecessor);
+        }
         self.prefixes.append(&mut predecessor.prefixes);
         self.ended.append(&mut predecessor.ended);
         self.dns_servers.append(&mut predecessor.dns_servers);
@@ -177,7 +179,19 @@ impl RouterFacts {
         self.encrypted_dns.retain(|(_, until)| !until.passed(now));
     }
 
-    /// Whether anything that it advertised still holds, or an address that was made from it.
+    /// Ends what has no lifetime of its own with the last thing that has one.
+    pub(super) fn expire_untimed(&mut self) {
+        if !self.advertises() {
+            *self = Self { ended: std::mem::take(&mut self.ended), ..Self::default() };
+        }
+    }
+
+    /// Whether anything holds that it advertised, apart from what has run out and was not dropped yet.
+    pub fn advertises(&self) -> bool {
+        self.deadlines().next().is_some()
+    }
+
+    /// Whether anything that it advertised still holds, or an address that was made from it is there.
     pub fn alive(&self, now: BootTime) -> bool {
         !self.ended.is_empty() || self.deadlines().any(|deadline| !deadline.passed(now))
     }

@@ -180,19 +180,21 @@ impl Domain {
         self.search.retain(|(_, until)| !until.passed(now));
         self.pref64.retain(|(_, until)| !until.passed(now));
         self.resolvers.retain(|(_, until)| !until.passed(now));
-        let spokesman = self.spokesman.filter(|_| {
-            !(self.prefixes.is_empty()
-                && self.ended.is_empty()
-                && self.servers.is_empty()
-                && self.search.is_empty()
-                && self.pref64.is_empty()
-                && self.resolvers.is_empty())
-        });
-        self.routers.retain(|router, own| {
+        for own in self.routers.values_mut() {
             own.default_until = own.default_until.filter(|until| !until.passed(now));
             own.routes.retain(|_, data| !data.valid_until.passed(now));
-            own.default_until.is_some() || !own.routes.is_empty() || spokesman == Some(*router)
-        });
+        }
+        let shares_nothing = self.prefixes.is_empty()
+            && self.servers.is_empty()
+            && self.search.is_empty()
+            && self.pref64.is_empty()
+            && self.resolvers.is_empty();
+        if shares_nothing && !self.routers.values().any(Router::advertises) {
+            // What has no lifetime ends with the last that has one.
+            (self.mtu, self.portal) = (None, None);
+        }
+        let spokesman = self.spokesman.filter(|_| !shares_nothing || !self.ended.is_empty());
+        self.routers.retain(|router, own| own.advertises() || spokesman == Some(*router));
     }
 
     /// One of each router, the spokesman's with everything in it.
@@ -235,6 +237,10 @@ impl Domain {
 }
 
 impl Router {
+    fn advertises(&self) -> bool {
+        self.default_until.is_some() || !self.routes.is_empty()
+    }
+
     fn as_advertisement(&self, now: BootTime) -> RouterAdvertisement {
         let route = |(destination, data): (&Prefix, &RouteData)| RouteInformation {
             destination: *destination,

@@ -1,5 +1,6 @@
-//! Rules 3 and 5: an address stays in its provisioning domain for as long as the kernel has it, also when the prefix that
-//! it was made from ends before (the two-hour rule, RFC 4862 5.5.3 e).
+//! Rules 3 and 5: an address stays in its provisioning domain when the prefix that it was made from ends before the kernel
+//! lets the address go (the two-hour rule, RFC 4862 5.5.3 e). A provisioning domain of which nothing is advertised any
+//! more ends all the same.
 
 use crate::common::advertisement::{AdvertisementWords, advertisement};
 use crate::common::event::{ETH0, address, address_gone, down, up};
@@ -91,17 +92,46 @@ fn so_does_one_that_ends_before_its_address() {
 }
 
 #[test]
-fn the_provisioning_domain_lasts_as_long_as_its_address() {
+fn what_is_taken_back_altogether_is_gone_and_its_address_makes_nothing_new() {
     for (says, id) in [(router1(), ROUTER1), (red(), RED)] {
-        let mut host = host(says.clone());
-        let serial = host.pvd(id).serial;
-        withdraw(&mut host, says.router_lifetime(0));
-        host.wait(3600);
+        let mut host = host(says.clone().mtu(1400));
+        withdraw(&mut host, says.clone().router_lifetime(0));
+        for _ in 0..3 {
+            assert_eq!(host.ids(), [""; 0]);
+            host.wait(1000);
+        }
+        // Who comes back has the address again, and nothing else of before.
+        host.see([says]);
         assert_eq!((host.ids(), host.addresses(id)), (vec![id], vec![DEPRECATED.to_owned()]));
-        assert_eq!(host.pvd(id).serial, serial);
-        host.see([address_gone(ETH0, OWN)]);
-        assert_eq!(host.ids(), [""; 0]);
+        assert_eq!(host.gave(id, Element::Ra).mtu, None);
     }
+}
+
+#[test]
+fn what_one_of_several_routers_takes_back_stays_with_the_others() {
+    let mut host = host(red().mtu(1400));
+    host.see([router2().pvd(RED).mtu(1500)]);
+    // Its own word of the prefix is the last.
+    withdraw(&mut host, red().router_lifetime(0));
+    host.see([red().router_lifetime(0)]);
+    host.wait(11);
+    assert_eq!((host.ids(), host.addresses(RED)), (vec![RED], vec![DEPRECATED.to_owned()]));
+    host.see([router2().pvd(RED)]);
+    assert_eq!(host.gave(RED, Element::Ra).mtu, Some(1500));
+    assert_eq!((host.ids(), host.addresses(RED)), (vec![RED], vec![DEPRECATED.to_owned()]));
+}
+
+#[test]
+fn those_that_only_take_back_keep_nobody_out() {
+    let mut host = host(router1());
+    for number in 0..limits::ROUTERS_PER_INTERFACE + 10 {
+        let stranger = advertisement(ETH0, &format!("fe80::1:{number:x}"));
+        host.see([stranger.router_lifetime(0).prefix(PREFIX, 0, 0)]);
+    }
+    host.see([router2()]);
+    host.wait(11);
+    assert_eq!(host.ids(), [ROUTER1, ROUTER2]);
+    assert_eq!(host.addresses(ROUTER1), [PREFERRED]);
 }
 
 #[test]
@@ -112,10 +142,10 @@ fn when_both_end_at_once_the_kernel_may_be_late() {
         let own = address(ETH0, OWN).autoconfigured().lasting(until, until);
         host.see(events![up(ETH0), says.router_lifetime(0).prefix(PREFIX, 60, 60), own]);
         host.wait(60);
-        assert_eq!((host.ids(), host.addresses(id)), (vec![id], vec![PREFERRED.to_owned()]));
-        host.see([address_gone(ETH0, OWN)]);
         assert_eq!(host.announcements(), [format!("-{id}")]);
-        assert_eq!(host.ids(), [""; 0]);
+        host.wait(1);
+        host.see([address_gone(ETH0, OWN)]);
+        assert_eq!((host.announcements(), host.ids()), (vec![], vec![]));
     }
 }
 
