@@ -103,8 +103,8 @@ fn head(package: &str, licence: &str) -> String {
          It contains Rust's standard library, Copyright (c) The Rust Project Contributors, under\n\
          MIT OR Apache-2.0, and what that is made from: https://www.rust-lang.org, and the file\n\
          COPYRIGHT-library.html that comes with the compiler.\n\n\
-         It contains the crates of other authors that follow (https://crates.io). Behind them are the\n\
-         texts of their licences, each once, with the files that it is from.\n"
+         It contains the crates of other authors that follow. Behind them are the texts of their\n\
+         licences, each once, with the files that it is from.\n"
     )
 }
 
