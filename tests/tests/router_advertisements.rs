@@ -204,20 +204,24 @@ fn a_withdrawn_prefix_leaves_its_address_where_it_was() {
         let mut signals = Signals::of(&served.connection);
         signals.add_match("type='signal',sender='org.ietf.Mif1'").await;
 
-        // The server outlasts the four seconds for which an address waits for an explanation.
+        // The PvD lasts as long as its server, which outlasts the four seconds for which an address waits for an
+        // explanation.
         let over = RouterAdvertisement::new(0).prefix("2001:db8:1::", 64, 0, 0);
         sender.send(over.dns_servers(6, &["2001:db8::53"]).bytes());
-        served.pvd_where(ROUTER, |pvd| !pvd.dns_servers.is_empty()).await;
-        let left = served.pvd_where(ROUTER, |pvd| pvd.dns_servers.is_empty()).await;
+        let left = served.pvd_where(ROUTER, |pvd| !pvd.dns_servers.is_empty()).await;
         assert_eq!((&left.path, addresses(&left)), (&first.path, addresses(&first)));
-        assert_eq!(left.addresses[0].state, AddressState::Deprecated);
-        assert!(!served.configuration(&left, "ra").await.as_object().unwrap().contains_key("prefixes"));
-        served.only_pvds(&[ROUTER]).await;
+        let deprecated =
+            served.pvd_where(ROUTER, |pvd| pvd.addresses[0].state == AddressState::Deprecated).await;
+        assert!(!served.configuration(&deprecated, "ra").await.as_object().unwrap().contains_key("prefixes"));
+        served.only_pvds(&[]).await;
+        let kept = universe.host().ip("address show dev eth1 scope global");
+        assert!(kept.contains(&format!("{}/64", addresses(&left)[0])), "{kept}");
+
+        sender.send(RouterAdvertisement::new(1800).bytes());
+        let back = served.pvd_where(ROUTER, |pvd| !pvd.addresses.is_empty()).await;
+        assert_eq!(addresses(&back), addresses(&first));
         let elsewhere = |message: &zbus::Message| describe(message).contains("\"implicit:eth1:ipv6\"");
         assert!(!signals.drain().iter().any(elsewhere), "it was in another one for a moment");
-
-        universe.host().ip(&format!("address del {}/64 dev eth1", addresses(&left)[0]));
-        served.only_pvds(&[]).await;
     });
 }
 
