@@ -13,7 +13,7 @@ const NO_ROUTER: &str = "implicit:eth0:ipv6";
 const ROUTER1: &str = "implicit:eth0:ipv6:fe80::1";
 
 /// With a lease, a router, and an address of each.
-fn host() -> Host {
+pub fn host() -> Host {
     let mut host = Host::started();
     let until = host.within(3600);
     host.see(events![

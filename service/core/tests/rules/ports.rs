@@ -1,11 +1,11 @@
 //! Rules 1 and 5: what comes in by a port of another link is that one's. A port has nothing, and one that is none any more
 //! begins anew.
 
+use crate::carrier::host;
 use crate::common::advertisement::advertisement;
 use crate::common::event::{ETH0, ETH1, address, down, gone, port, up};
 use crate::common::events;
 use crate::common::host::Host;
-use crate::common::lease::lease;
 use mif_core::configuration::Element;
 use mif_core::engine::Command;
 use mif_core::event::{Event, LinkState};
@@ -16,22 +16,6 @@ const ROUTER1: &str = "implicit:eth0:ipv6:fe80::1";
 
 fn router() -> Event {
     advertisement(ETH0, "fe80::1").prefix("2001:db8:1::/64", 7200, 3600).into()
-}
-
-/// With a lease, a router, and an address of each.
-fn host() -> Host {
-    let mut host = Host::started();
-    let until = host.within(3600);
-    host.see(events![
-        up(ETH0),
-        address(ETH0, "fe80::a/64"),
-        address(ETH0, "192.0.2.5/24").lasting(until, until),
-        lease(ETH0, "192.0.2.5/24", until),
-        router(),
-        address(ETH0, "2001:db8:1::5/64").autoconfigured(),
-    ]);
-    assert_eq!(host.ids(), [IPV4, ROUTER1]);
-    host
 }
 
 #[test]
